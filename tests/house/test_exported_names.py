@@ -1,9 +1,9 @@
-"""Every module says what it exports: a sorted `__all__`, equal to its public names, each of which resolves.
+"""Every module says what it exports: an `__all__` equal to its public names, each of which resolves.
 
 Public names are the functions, classes and constants that a module defines without a leading underscore, and in an
-`__init__` also what it imports from its own folder. Type variables are grammar, not names. An
-`__init__` of one docstring exports nothing. A package that loads names
-on demand (`__getattr__`) may list more than its syntax shows.
+`__init__` also what it imports from its own folder. Type variables and type aliases are grammar: they may be exported,
+and need not be. An `__init__` of one docstring exports nothing. A package that loads names on demand (`__getattr__`)
+may list more than its syntax shows. The order of `__all__` is ruff's (RUF022), which also mends it.
 """
 
 from __future__ import annotations
@@ -34,21 +34,24 @@ def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield from statements([*node.body, *node.orelse, *(line for each in node.handlers for line in each.body)])
 
 
-def public(source: Source) -> set[str]:
-    names: set[str] = set()
+def defined(source: Source) -> Iterator[tuple[str, bool]]:
+    """Names that a module defines, and whether each must be exported."""
     for node in statements(source.tree.body):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and not is_type_variable(node.value):
+            yield node.name, True
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names.update(leaf.id for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name))
+            leaves = (leaf for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name))
+            yield from ((leaf.id, not is_grammar(leaf.id, node.value)) for leaf in leaves)
         elif isinstance(node, ast.ImportFrom) and source.package and node.level == 1:
-            names.update(alias.asname or alias.name for alias in node.names)
-    return {name for name in names if not name.startswith("_")}
+            yield from ((alias.asname or alias.name, True) for alias in node.names)
 
 
-def is_type_variable(value: ast.expr | None) -> bool:
-    return isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] in TYPE_VARIABLES
+def is_grammar(name: str, value: ast.expr | None) -> bool:
+    """Whether an assignment makes a type variable or, by its capital and its lack of a call, a type alias."""
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func).rpartition(".")[2] in TYPE_VARIABLES
+    return name[:1].isupper() and not name.isupper()
 
 
 def on_demand(source: Source) -> bool:
@@ -56,16 +59,16 @@ def on_demand(source: Source) -> bool:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_a_module_exports_exactly_its_public_names_in_order(source: Source) -> None:
+def test_a_module_exports_exactly_its_public_names(source: Source) -> None:
     names = exported(source)
     if names is None and source.package and len(source.tree.body) == 1:
         return  # a docstring alone: the folder re-exports nothing
     assert names is not None, f"{source.where} has no __all__"
-    assert names == sorted(set(names)), f"{source.where}: __all__ should read {sorted(set(names))}"
-    hidden = public(source) - set(names)
+    assert len(names) == len(set(names)), f"{source.where}: __all__ names something twice"
+    public = {(name, must) for name, must in defined(source) if not name.startswith("_")}
+    hidden = {name for name, must in public if must} - set(names)
     assert not hidden, f"{source.where}: not in __all__, so export them or begin them with an underscore: {hidden}"
-    dunders = {name for name in names if name.startswith("__")}
-    unknown = set(names) - public(source) - dunders
+    unknown = {name for name in names if not name.startswith("__")} - {name for name, _ in public}
     assert not unknown or on_demand(source), f"{source.where}: __all__ lists what it does not define: {unknown}"
 
 
