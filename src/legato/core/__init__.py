@@ -1,0 +1,1 @@
+"""Tensors, status, errors, packing, norms and the catalogue: what every floor stands on."""

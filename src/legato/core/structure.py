@@ -1,0 +1,41 @@
+"""Nested tuples, lists and dicts: taken apart into leaves, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["Rebuild", "flatten"]
+
+Rebuild = Callable[[Sequence[Any]], Any]
+
+
+def flatten(structure: Any) -> tuple[list[Any], Rebuild]:
+    """Return the leaves of a nested structure, left to right, and a function that rebuilds the structure.
+
+    Tuples (named ones too), lists and dicts are branches, None is an empty branch, everything else is a leaf.
+    """
+    if structure is None:
+        return [], lambda leaves: None
+    if isinstance(structure, dict):
+        keys = list(structure)
+        return _join(list(structure.values()), lambda values: dict(zip(keys, values, strict=True)))
+    if isinstance(structure, tuple | list):
+        kind = type(structure)
+        if hasattr(structure, "_fields"):
+            return _join(list(structure), lambda values: kind(*values))
+        return _join(list(structure), lambda values: kind(values))
+    return [structure], lambda leaves: leaves[0]
+
+
+def _join(parts: list[Any], make: Callable[[list[Any]], Any]) -> tuple[list[Any], Rebuild]:
+    flattened = [flatten(part) for part in parts]
+
+    def rebuild(leaves: Sequence[Any]) -> Any:
+        values, start = [], 0
+        for part_leaves, build in flattened:
+            values.append(build(leaves[start : start + len(part_leaves)]))
+            start += len(part_leaves)
+        return make(values)
+
+    return [leaf for part_leaves, _ in flattened for leaf in part_leaves], rebuild

@@ -1,0 +1,256 @@
+"""The eager march with one step size for the whole batch.
+
+Time, step size and verdict are Python numbers, so that a step waits for the device once, for its error norm. A row that
+fails is frozen with its status and leaves the norm and, where the field allows, the evaluation; the others go on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core.status import Status
+from ...solvers.sums import BufferSums, ChainSums, Sums, TensorSums
+from ..first_step import first_step
+from ..task import March, StepRecord, Task
+from .clock import beside, resolution
+from .isolation import Ledger, find_offenders, without_rows
+
+__all__ = ["march_shared"]
+
+_LANDING = 1 - 1e-8
+_NONFINITE_ATTEMPTS = 20
+
+
+def march_shared(task: Task, *, graph: bool) -> March:
+    """March from `t0` to `t1`.
+
+    Arguments:
+        task: what to do.
+        graph: whether autograd records the march (the `direct` gradient).
+    """
+    with torch.set_grad_enabled(graph):
+        return _SharedMarch(task, graph).run()
+
+
+class _SharedMarch:
+    """The state of one march; every method is one thing that happens to it."""
+
+    def __init__(self, task: Task, graph: bool) -> None:
+        self.task = task
+        self.term = task.term
+        self.tensor_times = graph and task.clock is not None
+        self.sums = _make_sums(task, graph)
+        self.sign = 1.0 if task.t1 >= task.t0 else -1.0
+        self.t, self.y = task.t0, task.y0
+        self.carry: Tensor | None = task.f0
+        self.ledger = Ledger(task.layout.rows, task.t0, task.y0.device)
+        self.live: Tensor | None = None
+        self.steps = self.accepted = self.failures = 0
+        self.after_jump = False
+        self.record: list[StepRecord] = []
+
+    def run(self) -> March:
+        task = self.task
+        begun = [output.start(task.t0, task.y0) for output in task.outputs]
+        self.stores = [store for store, _ in begun]
+        targets = [*task.stops, task.t1]
+        if task.t1 != task.t0 and self._resolvable():
+            self.size = self._first_size()
+            self.memory = task.controller.start()
+            place = 0
+            while place < len(targets) and self._any_live():
+                if self.steps >= task.limits.max_steps:
+                    self._close(self.ledger.live, Status.MAX_STEPS)
+                elif self._attempt(targets[place], final=place == len(targets) - 1):
+                    place += 1
+        self._close(self.ledger.live, Status.SUCCESS)
+        ledger = self.ledger
+        return March(
+            values=[output.finish(store, task.y0) for output, store in zip(task.outputs, self.stores, strict=True)],
+            status=ledger.status,
+            t_reached=ledger.t_reached,
+            component=ledger.component,
+            steps=ledger.steps,
+            accepted=ledger.accepted,
+            evaluations=ledger.evaluations,
+            record=self.record,
+            initial=tuple(slots for _, slots in begun),
+        )
+
+    def _attempt(self, target: float, *, final: bool) -> bool:
+        """Try one step towards `target`; return whether it was reached."""
+        task = self.task
+        floor = self._floor()
+        size = min(max(self.size, floor), task.limits.dt_max)
+        remaining = target - self.t
+        lands = size >= abs(remaining) * _LANDING
+        dt = remaining if lands else self.sign * size
+        end = target if lands else self.t + dt
+        t0, t1 = self._field_times(end, lands)
+        begin, finish, span = self._as_tensors(t0, t1, dt, final and lands)
+        step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=span, sums=self.sums)
+        self.steps += 1
+        error = self._error(step)
+        verdict = task.controller.judge(error, self.memory, order=task.solver.error_order or task.solver.order)
+        forced = task.limits.force and size <= floor and math.isfinite(error)
+        if not ((verdict.accept and math.isfinite(error)) or forced):
+            self.carry = self.sums.stage(0)
+            self._refuse(step, error, factor=verdict.factor, size=abs(dt), at_floor=abs(dt) <= floor)
+            return False
+        slots = tuple(
+            output.after(step, store, t0=self.t, t1=end, live=self.live)
+            for output, store in zip(task.outputs, self.stores, strict=True)
+        )
+        if task.keep:
+            self.record.append(StepRecord(self.term, t0, t1, dt, self.y, slots, final and lands, self.live))
+        self.memory = verdict.memory
+        self.accepted += 1
+        self.failures = 0
+        self.t, self.y, self.carry = end, step.y1, step.carry
+        if task.controller.adaptive:
+            self.size = max(abs(dt) * verdict.factor, size if lands else 0.0)
+        self.after_jump = lands and target in task.jumps
+        if self.after_jump:
+            self.carry = None
+        return lands
+
+    def _refuse(self, step: Any, error: float, *, factor: float, size: float, at_floor: bool) -> None:
+        """Shrink the step, or freeze the rows that cannot be helped by a smaller one."""
+        task = self.task
+        self.failures += 1
+        hopeless = at_floor or not task.controller.adaptive
+        if not (hopeless or (not math.isfinite(error) and self.failures >= _NONFINITE_ATTEMPTS)):
+            if self.failures == 1:
+                self.size_before = size
+            self.size = size * factor
+            return
+        coarse = self.term.time_dtype != torch.float64 and task.limits.dt_min is None
+        with torch.no_grad():
+            found = find_offenders(
+                step,
+                self._scaled(step)[0],
+                live=self.ledger.live,
+                batch_dims=task.layout.batch_dims,
+                at_floor=Status.TIME_RESOLUTION if coarse else Status.DT_MIN,
+            )
+        rows = self.ledger.live if found is None else found.rows
+        status = Status.NONFINITE if found is None else found.status
+        if found is not None:
+            self.ledger.component[rows] = found.component[rows]
+        self._close(rows, status)
+        self._freeze()
+        self.size = self.size_before if self.failures > 1 else size
+        self.failures = 0
+
+    def _freeze(self) -> None:
+        """Go on with the rows that are left: the others keep their initial state and derivative zero."""
+        task, live = self.task, self.ledger.live
+        if not live.any():
+            return
+        shape = (*task.layout.batch_shape, *(1,) * (task.y0.dim() - task.layout.batch_dims))
+        self.live = live.view(shape)
+        self.y = torch.where(self.live, self.y, task.y0.detach())
+        time = torch.tensor(self.t, dtype=self.term.time_dtype, device=self.y.device)
+        self.term = without_rows(task.term, live, t=time, y=self.y, batch_dims=task.layout.batch_dims)
+        self.carry = None
+
+    def _error(self, step: Any) -> float:
+        """Return the error norm: the one moment at which the march waits for the device."""
+        with torch.no_grad():
+            scaled = self._scaled(step)
+            if not self.task.solver.adaptive:
+                return 0.0 if bool(scaled[0].isfinite().all()) else math.nan
+            norms = self.task.solver.combine(tuple(self.task.measure(error) for error in scaled))
+            if norms.dim() and self.live is not None:
+                norms = norms[self.ledger.live]
+            return float(norms.amax() if norms.dim() else norms)
+
+    def _scaled(self, step: Any) -> tuple[Tensor, ...]:
+        """Return the error estimates in units of the tolerance; the end state for a method without an estimate."""
+        if not self.task.solver.adaptive:
+            return (step.y1,)
+        scale = self.task.tolerances.scale(step.y0, step.y1)
+        return tuple(error / scale for error in step.errors())
+
+    def _first_size(self) -> float:
+        """Return the first step size: given, the controller's, or Hairer's."""
+        task = self.task
+        if self.carry is None:
+            self.carry = task.solver.start(self.term, self._time(self.t), self.y)
+        if task.limits.dt0 is not None:
+            return task.limits.dt0
+        if not task.controller.adaptive:
+            return float(task.controller.dt)
+        longest = min(abs(task.t1 - task.t0), task.limits.dt_max)
+        with torch.no_grad():
+            y0, f0 = self.y.detach(), self.carry.detach()
+
+            def advance(h: Tensor) -> Tensor:
+                dt = self.sign * float(h)
+                return self.term.field(self._time(task.t0 + dt), torch.add(y0, f0, alpha=dt))
+
+            size = first_step(
+                advance,
+                y0,
+                f0,
+                tolerances=task.tolerances,
+                measure=task.measure,
+                order=task.solver.error_order,
+                longest=torch.tensor(longest, dtype=torch.float64, device=y0.device),
+                shared=True,
+            )
+            return float(size)
+
+    def _field_times(self, end: float, lands: bool) -> tuple[float, float]:
+        """Return the step's ends as the field sees them: just beside a jump, never on it."""
+        begin, dtype = self.t, self.term.time_dtype
+        if self.after_jump:
+            begin = beside(begin, self.task.t1, dtype)
+        if lands and end in self.task.jumps:
+            end = beside(end, self.task.t0, dtype)
+        return begin, end
+
+    def _as_tensors(self, t0: float, t1: float, dt: float, to_the_end: bool) -> tuple[Any, Any, Any]:
+        """Return the step's times as tensors of the clock where autograd wants them, else as they are."""
+        clock = self.task.clock
+        if not self.tensor_times or clock is None:
+            return t0, t1, dt
+        return clock.step(t0 - self.task.t0, dt, to_the_end)
+
+    def _floor(self) -> float:
+        limit = self.task.limits.dt_min
+        return 10 * resolution(self.t, self.term.time_dtype) if limit is None else limit
+
+    def _resolvable(self) -> bool:
+        """Whether the field's time can tell the ends of the interval apart; closes every row if not."""
+        task = self.task
+        dtype = self.term.time_dtype
+        finest = resolution(max(abs(task.t0), abs(task.t1)), dtype)
+        if dtype == torch.float64 or abs(task.t1 - task.t0) >= 100 * finest:
+            return True
+        self._close(self.ledger.live, Status.TIME_RESOLUTION)
+        return False
+
+    def _time(self, t: float) -> Tensor:
+        return torch.tensor(t, dtype=self.term.time_dtype, device=self.y.device)
+
+    def _any_live(self) -> bool:
+        return self.ledger.whole or bool(self.ledger.live.any())
+
+    def _close(self, rows: Tensor, status: Status) -> None:
+        self.ledger.close(
+            rows, status, t=self.t, steps=self.steps, accepted=self.accepted, evaluations=self.term.calls
+        )
+
+
+def _make_sums(task: Task, graph: bool) -> Sums:
+    time_dtype = task.term.time_dtype
+    if not graph and task.y0.is_contiguous():
+        return BufferSums(task.solver.tableau, task.y0, time_dtype)
+    if graph and task.clock is not None:
+        return TensorSums(task.y0, time_dtype)
+    return ChainSums(time_dtype, task.y0.device)

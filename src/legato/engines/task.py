@@ -1,0 +1,148 @@
+"""What an engine is asked to do, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..core.norms import Tolerances
+from ..core.packing import Layout
+
+__all__ = ["Clock", "Limits", "March", "StepRecord", "Task"]
+
+
+class Limits(NamedTuple):
+    """The bounds of a march.
+
+    Attributes:
+        dt0: the first step size, or None to choose it by Hairer's algorithm.
+        dt_min: the least step size; None means ten spacings of the time's numbers.
+        dt_max: the greatest step size.
+        max_steps: the greatest number of attempts, per row.
+        force: whether a step at `dt_min` is accepted whatever its error.
+    """
+
+    dt0: float | None = None
+    dt_min: float | None = None
+    dt_max: float = float("inf")
+    max_steps: int = 10_000
+    force: bool = False
+
+
+class Clock(NamedTuple):
+    """The times of a solve where they carry a gradient: 0-d `t0` and `t1`, and the save times."""
+
+    t0: Tensor
+    t1: Tensor
+    times: Tensor
+
+    def step(self, offset: float, dt: float, to_the_end: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Return `t0, t1, dt` of a step as tensors.
+
+        A step begins at `t0 + offset`, the sum of step sizes that do not depend on the times; only the step to the end of
+        the interval has a size that does.
+        """
+        begin = self.t0 + offset
+        if to_the_end:
+            return begin, self.t1, self.t1 - begin
+        size = torch.full_like(begin, dt)
+        return begin, begin + size, size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One march, ready to run.
+
+    Attributes:
+        term: the right-hand side on packed states.
+        solver: the method.
+        controller: the rule for step sizes.
+        tolerances: relative and absolute.
+        measure: the norm of a scaled error.
+        layout: how the state is packed.
+        y0: the packed initial state.
+        t0, t1: the ends of the interval: floats under shared steps, float64 tensors `(rows,)` under independent ones.
+        outputs: what is kept while marching.
+        stops: times at which a step must end, in the direction of the march, strictly inside the interval.
+        jumps: those of `stops` after which the field is evaluated afresh.
+        limits: step bounds and the number of steps.
+        keep: whether to record the accepted steps for `reverse`.
+        clock: the times as tensors, where a gradient with respect to them is wanted.
+        f0: the field at the start, where it has been evaluated already.
+    """
+
+    term: Any
+    solver: Any
+    controller: Any
+    tolerances: Tolerances
+    measure: Callable[[Tensor], Tensor]
+    layout: Layout
+    y0: Tensor
+    t0: Any
+    t1: Any
+    outputs: tuple[Any, ...]
+    stops: tuple[float, ...] = ()
+    jumps: frozenset[float] = frozenset()
+    limits: Limits = Limits()
+    keep: bool = False
+    clock: Clock | None = None
+    f0: Tensor | None = None
+
+
+class StepRecord(NamedTuple):
+    """An accepted step, as much of it as its transpose needs.
+
+    Attributes:
+        term: the right-hand side as it was (rows may have been frozen).
+        t0, t1, dt: where the step began, where it ended and its size: floats, or one entry per row in `rows`.
+        y0: the state at `t0`.
+        slots: for each output, what it kept of this step.
+        lands: whether the step ended on the end of the interval: a bool, or one per row.
+        live: the mask of rows that had not failed, or None for all.
+        rows: the indices of the rows that took this step, or None for all (independent steps).
+    """
+
+    term: Any
+    t0: Any
+    t1: Any
+    dt: Any
+    y0: Tensor
+    slots: tuple[Any, ...]
+    lands: Any
+    live: Tensor | None = None
+    rows: Tensor | None = None
+
+
+@dataclass(kw_only=True)
+class March:
+    """What a march produced.
+
+    Attributes:
+        values: the finished value of each output.
+        status: one `Status` code per row, int8.
+        t_reached: the time each row reached, float64.
+        component: for a failed row, the index of the component that failed it, else -1.
+        steps, accepted: attempts and accepted steps per row, int64.
+        evaluations: field evaluations per row, int64.
+        record: the accepted steps, where they were asked for.
+        initial: for each output, what it kept of the initial state.
+    """
+
+    values: list[Any]
+    status: Tensor
+    t_reached: Tensor
+    component: Tensor
+    steps: Tensor
+    accepted: Tensor
+    evaluations: Tensor
+    record: list[StepRecord] = field(default_factory=list)
+    initial: tuple[Any, ...] = ()
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the per-row results."""
+        return self.status.device

@@ -1,0 +1,203 @@
+r"""Ordinary differential equations, :math:`dy/dt = f(t, y, \mathrm{args})`, on packed states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.errors import FieldError
+from ..core.packing import Layout
+from ..core.structure import flatten
+
+__all__ = ["ODETerm", "OnRows", "pick_rows"]
+
+
+class ODETerm:
+    """The user's field, seen as a function of a time and one packed tensor.
+
+    Arguments:
+        function: the user's field, `f(t, y)` or `f(t, y, args)`.
+        layout: how the state is packed.
+        args: passed on to the field where it is not None.
+        args_batched: a structure of booleans like `args`, or one boolean: which leaves have a row per sample.
+        compute_dtype: the dtype of the packed state; half-precision states are integrated in float32.
+        time_dtype: the dtype of the field's time.
+        per_sample: whether to run the field under `vmap`, one sample at a time with its own 0-d time.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        layout: Layout,
+        *,
+        args: Any = None,
+        args_batched: Any = False,
+        compute_dtype: torch.dtype,
+        time_dtype: torch.dtype,
+        device: torch.device,
+        per_sample: bool = False,
+    ) -> None:
+        self.function = function
+        self.layout = layout
+        self.args = args
+        self.args_batched = args_batched
+        self.compute_dtype = compute_dtype
+        self.time_dtype = time_dtype
+        self.device = device
+        self.per_sample = per_sample
+        self.calls = 0
+        self.field = self._vmapped if per_sample else self._direct
+
+    def increment(self, t0: Any, t1: Any) -> Any:
+        """Return `t1 - t0`."""
+        return t1 - t0
+
+    def product(self, f: Tensor, dx: Any) -> Tensor:
+        """Return `f * dx`."""
+        return f * dx
+
+    def rows(self, index: Tensor) -> ODETerm:
+        """Return the term of the rows in `index`, a 1-D integer tensor."""
+        return self._with(args=pick_rows(self.args, self.args_batched, index))
+
+    def vmapped(self) -> ODETerm:
+        """Return the same term, run one sample at a time under `vmap`."""
+        return self._with(per_sample=True)
+
+    def _with(self, **changes: Any) -> ODETerm:
+        settings = {
+            "args": self.args,
+            "args_batched": self.args_batched,
+            "compute_dtype": self.compute_dtype,
+            "time_dtype": self.time_dtype,
+            "device": self.device,
+            "per_sample": self.per_sample,
+            **changes,
+        }
+        return ODETerm(self.function, self.layout, **settings)
+
+    def _direct(self, t: Tensor, y: Tensor) -> Tensor:
+        self.calls += 1
+        return self._evaluate(t, y, self.args)
+
+    def _evaluate(self, t: Tensor, y: Tensor, args: Any) -> Tensor:
+        layout = self.layout
+        given = y if y.dtype == layout.dtype else y.to(layout.dtype)
+        state = given if layout.lone else layout.unpack(given)
+        result = self.function(t, state) if args is None else self.function(t, state, args)
+        if layout.lone:
+            if not isinstance(result, Tensor):
+                raise FieldError(
+                    f"the field returned {type(result).__name__}; expected a tensor of shape {tuple(y.shape)}, "
+                    "the derivative of the state"
+                )
+            packed = result
+        else:
+            self._check_structure(result, state)
+            packed = layout.pack(result)
+        if packed.shape != y.shape:
+            raise FieldError(
+                f"the field returned shape {tuple(packed.shape)} for a state of shape {tuple(y.shape)}; it must return "
+                "the derivative of every component. Values that differ from sample to sample belong in args=, marked "
+                "by args_batched="
+            )
+        if packed.dtype != y.dtype:
+            if packed.dtype != given.dtype:
+                raise FieldError(
+                    f"the field returned {packed.dtype} for a state of {given.dtype}; convert one to the other"
+                )
+            packed = packed.to(y.dtype)
+        return packed
+
+    def _vmapped(self, t: Tensor, y: Tensor) -> Tensor:
+        """Evaluate one sample at a time, as a batch of one with a 0-d time."""
+        self.calls += 1
+        times = t.reshape(-1) if t.dim() else t.expand(y.shape[0])
+        leaves, rebuild = flatten(self.args)
+        flags = _flags(self.args_batched, len(leaves))
+
+        def one(time: Tensor, row: Tensor, *row_leaves: Tensor) -> Tensor:
+            batched = [leaf[None] if flag else leaf for leaf, flag in zip(row_leaves, flags, strict=True)]
+            args = None if self.args is None else rebuild(batched)
+            return self._evaluate(time, row[None], args)[0]
+
+        dims = (0, 0, *(0 if flag else None for flag in flags))
+        return torch.func.vmap(one, in_dims=dims)(times, y, *leaves)
+
+    def _check_structure(self, result: Any, state: Any) -> None:
+        try:
+            count = len(flatten(result)[0])
+        except ValueError as error:
+            raise FieldError(f"the field's result is not a structure of tensors like the state: {error}") from None
+        if type(result) is not type(state) or count != len(self.layout.shapes):
+            raise FieldError(
+                f"the field returned a {type(result).__name__} of {count} tensors for a state that is a "
+                f"{type(state).__name__} of {len(self.layout.shapes)}; return the same structure"
+            )
+
+
+class OnRows:
+    """A term evaluated on some rows only; the others have derivative zero.
+
+    Rows that were frozen after a failure stay in the state, so that shapes keep their meaning, but their part of the
+    field is not evaluated again (`select`) or is masked where the field cannot take a part of the batch.
+    """
+
+    def __init__(self, term: Any, live: Tensor, *, select: bool) -> None:
+        self.whole = term
+        self.live = live
+        self.index = live.nonzero().squeeze(-1)
+        self.term = term.rows(self.index) if select else term
+        self.time_dtype = term.time_dtype
+        self.device = term.device
+        self.field = self._selected if select else self._masked
+
+    @property
+    def calls(self) -> int:
+        """Evaluations so far, of the whole term and of its part."""
+        part = self.term.calls if self.term is not self.whole else 0
+        return int(self.whole.calls + part)
+
+    def increment(self, t0: Any, t1: Any) -> Any:
+        """Return the whole term's increment."""
+        return self.whole.increment(t0, t1)
+
+    def product(self, f: Tensor, dx: Any) -> Tensor:
+        """Return the whole term's product."""
+        return self.whole.product(f, dx)
+
+    def rows(self, index: Tensor) -> Any:
+        """Return the whole term's rows."""
+        return self.whole.rows(index)
+
+    def _selected(self, t: Tensor, y: Tensor) -> Tensor:
+        part = self.term.field(t, y[self.index])
+        return torch.zeros_like(y).index_copy(0, self.index, part)
+
+    def _masked(self, t: Tensor, y: Tensor) -> Tensor:
+        value = self.term.field(t, y)
+        return torch.where(self.live.view(-1, *(1,) * (y.dim() - 1)), value, torch.zeros_like(value))
+
+
+def pick_rows(args: Any, args_batched: Any, index: Tensor) -> Any:
+    """Return `args` with the leaves marked in `args_batched` cut down to the rows in `index`."""
+    if args is None or args_batched is False:
+        return args
+    leaves, rebuild = flatten(args)
+    flags = _flags(args_batched, len(leaves))
+    return rebuild([leaf[index] if flag else leaf for leaf, flag in zip(leaves, flags, strict=True)])
+
+
+def _flags(args_batched: Any, count: int) -> list[bool]:
+    if isinstance(args_batched, bool):
+        return [args_batched] * count
+    flags, _ = flatten(args_batched)
+    if len(flags) != count or not all(isinstance(flag, bool) for flag in flags):
+        raise FieldError(
+            f"args_batched is one boolean, or a structure of booleans like args, which has {count} leaves; "
+            f"got {args_batched!r}"
+        )
+    return flags
