@@ -1,0 +1,92 @@
+"""Lengths of time, in words: "24h", "7 days", "5 years".
+
+Units have fixed lengths: a year is 365.2425 days and a month a twelfth of it, the means of the Gregorian calendar. So
+"12 months" from 1 March need not end on a 1 March; a grid of calendar dates is given as dates
+(`legato.data.parse_times`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..core.catalogue import nearest
+from ..core.errors import OptionError
+
+__all__ = ["SECONDS", "duration_seconds", "unit_in_name", "unit_name"]
+
+SECONDS = {
+    "nanoseconds": 1e-9,
+    "microseconds": 1e-6,
+    "milliseconds": 1e-3,
+    "seconds": 1.0,
+    "minutes": 60.0,
+    "hours": 3600.0,
+    "days": 86400.0,
+    "weeks": 604800.0,
+    "months": 2629746.0,
+    "years": 31556952.0,
+}
+"""Seconds in each unit of time."""
+
+_SHORT = {
+    "ns": "nanoseconds",
+    "us": "microseconds",
+    "µs": "microseconds",
+    "ms": "milliseconds",
+    "s": "seconds",
+    "sec": "seconds",
+    "secs": "seconds",
+    "min": "minutes",
+    "mins": "minutes",
+    "h": "hours",
+    "hr": "hours",
+    "hrs": "hours",
+    "d": "days",
+    "w": "weeks",
+    "wk": "weeks",
+    "mo": "months",
+    "y": "years",
+    "yr": "years",
+    "yrs": "years",
+}
+_AMOUNT = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([^\W\d_]+)\s*")
+
+
+def unit_name(text: str) -> str | None:
+    """Return the full name of a unit of time, or None where `text` is none.
+
+    >>> unit_name("h"), unit_name("Hour"), unit_name("m")
+    ('hours', 'hours', None)
+    """
+    lowered = text.lower()
+    if lowered in _SHORT:
+        return _SHORT[lowered]
+    plural = lowered if lowered.endswith("s") else f"{lowered}s"
+    return plural if plural in SECONDS else None
+
+
+def unit_in_name(column: str) -> str | None:
+    """Return the unit that a column's name states: "hours", "time_h", "Time (min)" or "t [s]"; else None."""
+    if len(column) > 2 and (whole := unit_name(column)) is not None:
+        return whole
+    stated = re.fullmatch(r".*[^\W_][_ ]*(?:[(\[]\s*(\w+)\s*[)\]]|_(\w+))", column)
+    return unit_name(stated[1] or stated[2]) if stated else None
+
+
+def duration_seconds(text: str) -> float:
+    """Return the length of time that `text` states, in seconds.
+
+    >>> duration_seconds("24h"), duration_seconds("1.5 days")
+    (86400.0, 129600.0)
+
+    Raises:
+        OptionError: it states none.
+    """
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        raise OptionError(f"{text!r} is no length of time; write a number and a unit, such as '24h' or '5 years'")
+    unit = unit_name(match[2])
+    if unit is None:
+        hint = "write 'min' or 'months'" if match[2].lower() == "m" else nearest(match[2], {*SECONDS, *_SHORT})
+        raise OptionError(f"{match[2]!r} in {text!r} is no unit of time; {hint}")
+    return float(match[1]) * SECONDS[unit]
