@@ -46,9 +46,9 @@ def hairer_form(b: Sequence[Number], rows: Sequence[Sequence[Number]]) -> list[P
         last = Fraction(index == stages - 1)
         levels: Polynomial = [weight, first - weight, 2 * weight - first - last, *(row[index] for row in exact)]
         column = [Fraction(0)] * len(basis[-1])
-        for level, polynomial in zip(levels, basis, strict=True):
+        for rung, polynomial in zip(levels, basis, strict=True):
             for power, factor in enumerate(polynomial):
-                column[power] += level * factor
+                column[power] += rung * factor
         dense.append(column[1:])
     return dense
 
