@@ -161,12 +161,10 @@ class Tableau:
         if b_hat is not None and error is not None:
             raise InputError("got both b_hat and error; give b_hat, or error = b - b_hat")
         stages, weights = _lower_rows(a), _fractions(b)
-        spare = Fraction(0)
+        extra = tuple(_fractions(row) for row in extra_a)
         difference = None if error is None else _fractions(error)
         if b_hat is not None:
-            hat = _fractions(b_hat)
-            padded = weights + (spare,) * (len(hat) - len(weights))
-            difference = tuple(left - right for left, right in zip(padded, hat, strict=len(hat) >= len(weights)))
+            difference = _difference(weights, _fractions(b_hat))
         coefficients = Coefficients(
             a=stages,
             b=weights,
@@ -174,8 +172,8 @@ class Tableau:
             error=difference,
             error_low=None if error_low is None else _fractions(error_low),
             dense=() if dense is None else tuple(_fractions(row) for row in dense),
-            extra_a=tuple(_fractions(row) for row in extra_a),
-            extra_c=_row_sums(tuple(_fractions(row) for row in extra_a)) if extra_c is None else _fractions(extra_c),
+            extra_a=extra,
+            extra_c=_row_sums(extra) if extra_c is None else _fractions(extra_c),
         )
         estimated = coefficients.error is not None
         return cls(
@@ -352,6 +350,14 @@ def _lower_rows(a: Sequence[Sequence[Number]]) -> ExactRows:
                 "and zeros from the diagonal on"
             )
     return tuple(row[:index] for index, row in enumerate(rows))
+
+
+def _difference(b: ExactRow, b_hat: ExactRow) -> ExactRow:
+    """Return b - b_hat, where `b_hat` may have one entry more than `b`, for f(t1, y1)."""
+    if len(b_hat) not in (len(b), len(b) + 1):
+        raise InputError(f"b_hat has {len(b_hat)} entries; expected {len(b)}, one per stage, or one more for f(t1, y1)")
+    padded = b if len(b_hat) == len(b) else (*b, Fraction(0))
+    return tuple(left - right for left, right in zip(padded, b_hat, strict=True))
 
 
 def _row_sums(rows: ExactRows) -> ExactRow:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..tableau import Number, Tableau
 from .interpolants import hairer_form
 
-__all__ = ["DOPRI5"]
+__all__ = ["DOPRI5", "STAGES", "WEIGHTS"]
 
 STAGES: list[list[Number]] = [
     [],

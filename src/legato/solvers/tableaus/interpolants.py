@@ -1,7 +1,7 @@
 """Published interpolants, rewritten as rows of b_i(theta).
 
-Sources print them in nested or fitted forms; a tableau wants the coefficients of theta, theta^2, ... for each stage.
-All arithmetic is exact.
+Sources print them in nested forms; a tableau wants the coefficients of theta, theta^2, ... for each stage. All arithmetic
+is exact.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from ..tableau import Number
 
-__all__ = ["hairer_form", "quartic_through_middle"]
+__all__ = ["hairer_form"]
 
 Polynomial = list[Fraction]
 
@@ -50,31 +50,6 @@ def hairer_form(b: Sequence[Number], rows: Sequence[Sequence[Number]]) -> list[P
             for power, factor in enumerate(polynomial):
                 column[power] += rung * factor
         dense.append(column[1:])
-    return dense
-
-
-def quartic_through_middle(b: Sequence[Number], middle: Sequence[Number]) -> list[Polynomial]:
-    """Expand the quartic through y0, f0, y(1/2) = y0 + h middle.k, y1 and f1 for a first-same-as-last method.
-
-    Arguments:
-        b: weights, one per stage; the last stage is f(t1, y1).
-        middle: weights of the value at theta = 1/2, one per stage.
-
-    Returns:
-        A row per stage: the coefficients of theta ... theta^4.
-    """
-    dense: list[Polynomial] = []
-    for index, (end, half) in enumerate(zip(b, middle, strict=True)):
-        y1, mid = Fraction(end), Fraction(half)
-        f0, f1 = Fraction(index == 0), Fraction(index == len(b) - 1)
-        dense.append(
-            [
-                f0,
-                16 * mid - 5 * y1 - 4 * f0 + f1,
-                -32 * mid + 14 * y1 + 5 * f0 - 3 * f1,
-                16 * mid - 8 * y1 - 2 * f0 + 2 * f1,
-            ]
-        )
     return dense
 
 

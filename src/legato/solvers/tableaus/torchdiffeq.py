@@ -33,5 +33,6 @@ TORCHDIFFEQ_DOPRI5 = Tableau.from_lists(
     dense=DOPRI5.exact.dense,
     dense_order=4,
     name="Dopri5 (torchdiffeq)",
-    source="J. R. Dormand, P. J. Prince, 1980; error weights: L. F. Shampine, Some practical Runge-Kutta formulas, 1986",
+    source="J. R. Dormand, P. J. Prince, A family of embedded Runge-Kutta formulae, 1980; "
+    "error weights: L. F. Shampine, Some practical Runge-Kutta formulas, 1986",
 )
