@@ -245,8 +245,8 @@ def test_torchdiffeqs_dopri5_has_two_thirds_of_the_error_weights_of_1980() -> No
 
 
 def test_the_interpolant_of_dopri5_is_the_quartic_through_shampines_middle_value() -> None:
-    # L. F. Shampine, Some practical Runge-Kutta formulas, 1986: twice the weights of y at theta = 1/2. With both ends and
-    # their slopes, which another test holds, that value determines a quartic.
+    # L. F. Shampine, Some practical Runge-Kutta formulas, 1986: twice the weights of y at theta = 1/2. With both ends
+    # and their slopes, which another test holds, that value determines a quartic.
     twice = [
         "6025192743/30085553152",
         "0",

@@ -1,7 +1,7 @@
 """Published interpolants, rewritten as rows of b_i(theta).
 
-Sources print them in nested forms; a tableau wants the coefficients of theta, theta^2, ... for each stage. All arithmetic
-is exact.
+Sources print them in nested forms; a tableau wants the coefficients of theta, theta^2, ... for each stage. All
+arithmetic is exact.
 """
 
 from __future__ import annotations
