@@ -15,7 +15,8 @@ are the shortest that meet the conditions. The rows of b(theta) are of degree se
 f(t0, y0) and f(t1, y1), meet all 85 conditions up to order seven, and with the four numbers that are left make the
 error of order eight (each tree's residual over its symmetry, squared and integrated over the step) least, with 1e-12 of
 the coefficients' squares added. The largest norm of these residuals over the step is 4.0e-6; that of DOP853's
-interpolant is 3.9e-5. All was solved with 50 digits; the method's own rationals meet their conditions to 1e-17, and so do the decimals here to 1e-15.
+interpolant is 3.9e-5. All was solved with 50 digits; the method's own
+rationals meet their conditions to 1e-17, and so do the decimals here to 1e-15.
 """
 
 from __future__ import annotations
