@@ -8,10 +8,10 @@ from .columns import Column
 from .delimited import MISSING, Dialect
 from .durations import SECONDS, duration_seconds
 from .finding import Finding, TableError
+from .holdout import SeriesSplit, split_series
 from .lynx_hare import load_lynx_hare
 from .report import ColumnReport, Report, TimeReport, check_table
 from .series import Series, SeriesSet, read_series
-from .split import SeriesSplit, split_series
 from .table import Table, read_table
 from .time_column import parse_times, read_times
 from .times import TimeColumn, TimeScale

@@ -129,19 +129,24 @@ def _read_text(name: str, cells: Any, lines: np.ndarray, dialect: Dialect) -> Co
     if missing.all():
         return Column(name=name, kind="empty", cells=cells, missing=missing)
     present = compute.if_else(absent, None, cells)
-    points = compute.replace_substring(present, ",", ".") if dialect.decimal == "," else present
-    # With a decimal comma a point can only be a mark of thousands, which is refused like any other.
-    foreign = dialect.decimal == "," and compute.any(compute.match_substring(present, ".")).as_py()
+    plain = _exchanged(present) if dialect.decimal == "," else present
     try:
-        if foreign:
-            raise arrow.ArrowInvalid("a point beside decimal commas")
-        values = np.array(compute.cast(points, arrow.float64()).to_numpy(zero_copy_only=False))
+        values = np.array(compute.cast(plain, arrow.float64()).to_numpy(zero_copy_only=False))
     except arrow.ArrowInvalid:
-        return _read_words(name, cells, present, missing, lines=lines)
+        return _read_words(name, cells, plain, missing, lines=lines)
     finite = np.isfinite(values) | missing
-    if not finite.all() and not _numeric(points, _INFINITE, _NUMBER)[~missing].all():
-        return _read_words(name, cells, present, missing, lines=lines)
+    if not finite.all() and not _numeric(plain, _INFINITE, _NUMBER)[~missing].all():
+        return _read_words(name, cells, plain, missing, lines=lines)
     return _finish(name, cells, values, missing, lines=lines, notes=[])
+
+
+def _exchanged(cells: Any) -> Any:
+    """Return text with commas and points exchanged, so that a decimal comma reads like a point and the reverse."""
+    compute = extra("pyarrow.compute")
+    # Text tables hold no NUL, so it can stand in for a moment.
+    for old, new in ((".", "\0"), (",", "."), ("\0", ",")):
+        cells = compute.replace_substring(cells, old, new)
+    return cells
 
 
 def _numeric(cells: Any, *patterns: str) -> np.ndarray:
@@ -167,24 +172,33 @@ def _read_words(name: str, cells: Any, present: Any, missing: np.ndarray, *, lin
     if not _numeric(present, _NUMBER, _INFINITE, _COMMA, _MEANT).any():
         problem = refuse("text", "holds text, not numbers", "leave it out of the targets", column=name).finding
         return Column(name=name, kind="text", cells=cells, missing=missing, problems=(problem,))
-    problems = _problems(name, present, ~missing & ~plain, lines=lines)
+    problems = _problems(name, cells, present, ~missing & ~plain, lines=lines)
     return Column(name=name, kind="mixed", cells=cells, missing=missing, problems=problems)
 
 
-def _problems(name: str, present: Any, bad: np.ndarray, *, lines: np.ndarray) -> tuple[Finding, ...]:
+def _overflow(present: Any, plain: np.ndarray) -> np.ndarray:
+    """Return which of the plain numbers are beyond double precision."""
+    arrow, compute = extra("pyarrow"), extra("pyarrow.compute")
+    numbers = compute.if_else(arrow.array(plain), present, None).cast(arrow.float64())
+    overflow: np.ndarray = np.isinf(numbers.to_numpy(zero_copy_only=False))
+    return overflow
+
+
+def _problems(name: str, cells: Any, present: Any, bad: np.ndarray, *, lines: np.ndarray) -> tuple[Finding, ...]:
     """Return a finding for each way in which cells fail to be numbers."""
-    infinite = bad & _numeric(present, _INFINITE)
+    infinite = (bad & _numeric(present, _INFINITE)) | _overflow(present, ~bad)
     comma = bad & ~infinite & _numeric(present, _COMMA)
     rest = bad & ~infinite & ~comma
     found = []
+    comma_fix = "remove marks of thousands; where a comma is the decimal mark, pass decimal=','"
     for code, what, fix, where in (
         ("infinite", "is not finite", "correct it, or leave the cell empty for a missing value", infinite),
-        ("comma-number", "holds a comma", "pass decimal=',' if that is its decimal mark, or remove it", comma),
+        ("comma-number", "holds a comma or a mark of thousands", comma_fix, comma),
         ("not-a-number", "is not a number", "correct it, or pass it in missing= if it means a missing value", rest),
     ):
         index = np.flatnonzero(where)
         if len(index):
-            message = f"{present[int(index[0])].as_py()!r} {what}"
+            message = f"{cells[int(index[0])].as_py()!r} {what}"
             found.append(refuse(code, message, fix, column=name, rows=lines[index]).finding)
     return tuple(found)
 
