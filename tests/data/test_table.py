@@ -54,6 +54,7 @@ def test_a_path_that_leads_to_no_file_says_why(tmp_path: Path) -> None:
         str(pipe): "not a regular file",
         "https://example.org/table.csv": "address",
         "-": "no such file",
+        "x" * 300: "cannot be read",
     }
     for path, reason in reasons.items():
         with pytest.raises(TableError, match=reason) as caught:

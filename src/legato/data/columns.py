@@ -88,7 +88,7 @@ def read_column(name: str, cells: Any, lines: np.ndarray, dialect: Dialect) -> C
     kind = cells.type
     if types.is_null(kind):
         return Column(name=name, kind="empty", cells=cells, missing=np.ones(len(cells), dtype=bool))
-    if types.is_string(kind) or types.is_large_string(kind) or kind == arrow.string_view():
+    if str(kind) in ("string", "large_string", "string_view"):
         return _read_text(name, cells.cast(arrow.string()), lines, dialect)
     if types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         return _read_typed(name, cells, lines)
@@ -223,9 +223,10 @@ def _sentinels(name: str, values: np.ndarray, missing: np.ndarray, lines: np.nda
     """Warn of values such as -999 that lie farther from the others than those are apart."""
     found = []
     present = values[~missing]
-    for sentinel in _SENTINELS:
+    # Only an extreme can lie apart from all others.
+    for sentinel in {present.min(), present.max()}.intersection(_SENTINELS):
         others = present[present != sentinel]
-        if len(others) == len(present) or len(others) == 0:
+        if len(others) == 0:
             continue
         distance = max(others.min() - sentinel, sentinel - others.max())
         if distance > others.max() - others.min():

@@ -31,6 +31,7 @@ MISSING = ("", "NA", "NaN", "nan", "null", "None", "n/a", "N/A", "#N/A", "?")
 
 _NEWLINE, _QUOTE = 10, 34
 _BLOCK = 1 << 24
+_DOUBLE = 'write a quote inside a cell as "" and put the whole cell in quotes'
 _DATA_IN_HEADER = re.compile(
     r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|\d{4}-\d{2}(-\d{2}.*)?|\d{1,4}[./]\d{1,2}[./]\d{1,4}"
 )
@@ -239,7 +240,10 @@ def _squeeze(data: bytes, records: _Records) -> tuple[bytes, _Records, str]:
 
 
 def _header(text: str, delimiter: str, row: int) -> list[str]:
-    names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter))]
+    try:
+        names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter))]
+    except csv.Error as error:
+        raise refuse("quotes", f"the header cannot be split into names: {error}", _DOUBLE, rows=[row]) from None
     for name in names:
         if _DATA_IN_HEADER.fullmatch(name):
             message = f"the first line should name the columns, but {name!r} looks like data"
@@ -282,15 +286,20 @@ def _parse(data: bytes, records: _Records, *, delimiter: str, width: int) -> lis
         )
     except arrow.ArrowInvalid as error:
         raise refuse("unreadable", f"the table cannot be split into cells: {error}", "export the file again") from None
+    if table.num_rows + len(ragged) != len(records.lines):
+        row = _first_odd(data)
+        raise refuse("quotes", "a quote inside a cell, so that rows cannot be told apart", _DOUBLE, rows=[row])
     if ragged:
         rows = [int(records.lines[number - 1]) for number, _ in ragged]
         message = f"{ragged[0][1]} cells where the table has {width} columns"
         fix = "mend the row (a missing or extra delimiter, an unquoted one inside a cell, a decimal comma?)"
         raise refuse("ragged-row", message, fix, rows=rows)
-    if table.num_rows != len(records.lines):
-        fix = 'write a quote inside a cell as "" and put the cell in quotes'
-        raise refuse("quotes", "quotes stand inside cells, so that rows cannot be told apart", fix)
     return [table.column(i) for i in range(width)]
+
+
+def _first_odd(data: bytes) -> int:
+    """Return the first line with an odd number of quotes: only such a line can break the pairing."""
+    return next(row for row, line in enumerate(data.split(b"\n"), start=1) if line.count(b'"') % 2)
 
 
 def _body(data: bytes, records: _Records) -> Any:

@@ -148,17 +148,17 @@ def _bytes(path: str) -> bytes:
     place = Path(path)
     if "://" in path:
         raise refuse("no-file", f"{path} is an address, not a file", "download it first")
-    if not place.exists():
-        broken = "a broken link" if place.is_symlink() else "no such file"
-        raise refuse("no-file", f"{path}: {broken}", "check the path")
-    if place.is_dir():
-        raise refuse("no-file", f"{path} is a directory", "name a file in it")
-    if not place.is_file():
-        raise refuse("no-file", f"{path} is not a regular file", "write it to a file first")
     try:
+        if not place.exists():
+            broken = "a broken link" if place.is_symlink() else "no such file"
+            raise refuse("no-file", f"{path}: {broken}", "check the path")
+        if place.is_dir():
+            raise refuse("no-file", f"{path} is a directory", "name a file in it")
+        if not place.is_file():
+            raise refuse("no-file", f"{path} is not a regular file", "write it to a file first")
         data = place.read_bytes()
     except OSError as error:
-        raise refuse("no-file", f"{path} cannot be read: {error.strerror}", "check its permissions") from None
+        raise refuse("no-file", f"{path} cannot be read: {error.strerror}", "check the path and its rights") from None
     if not data or data.isspace():
         raise refuse("empty", f"{place.name} is empty", "check that the right file was given")
     return data
