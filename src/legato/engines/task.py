@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -91,6 +91,10 @@ class Task:
     keep: bool = False
     clock: Clock | None = None
     f0: Tensor | None = None
+
+    def with_clock(self, clock: Clock) -> Task:
+        """Return the task with other times as tensors."""
+        return replace(self, clock=clock)
 
 
 class StepRecord(NamedTuple):

@@ -51,17 +51,19 @@ class SaveTimes:
         parts = [y0.expand(count, *y0.shape)] if count else []
         return Store(parts, [], [count]), Slots(0, count, count) if count else None
 
-    def after(self, step: Any, store: Store, *, t0: float, t1: float, live: Tensor | None) -> Slots | None:
-        """Keep the values at the save times in `(t0, t1]`."""
-        times, first = self.times, store.filled[-1]
-        if first == len(times) or (times[first] > t1 if t1 > t0 else times[first] < t1):
+    def after(
+        self, step: Any, store: Store, *, t0: float, t1: float, live: Tensor | None, times: Tensor | None
+    ) -> Slots | None:
+        """Keep the values at the save times in `(t0, t1]`; see `emit` for `times`."""
+        mine, first = self.times, store.filled[-1]
+        if first == len(mine) or (mine[first] > t1 if t1 > t0 else mine[first] < t1):
             return None
         last, at_end = first, 0
-        while last < len(times) and (times[last] <= t1 if t1 > t0 else times[last] >= t1):
-            at_end += times[last] == t1
+        while last < len(mine) and (mine[last] <= t1 if t1 > t0 else mine[last] >= t1):
+            at_end += mine[last] == t1
             last += 1
         slots = Slots(first, last, at_end)
-        store.parts.append(mask_rows(self.emit(step, slots, None), live))
+        store.parts.append(mask_rows(self.emit(step, slots, times), live))
         store.filled.append(last)
         return slots
 
@@ -102,15 +104,22 @@ class SaveTimes:
 
 
 class EveryStep:
-    """Keep the initial state and the end of every accepted step."""
+    """Keep the initial state and the end of every accepted step; after `finish`, `step_ends` holds the times."""
+
+    def __init__(self) -> None:
+        self.step_ends: list[float] = []
 
     def start(self, t0: float, y0: Tensor) -> tuple[Store, Slots | None]:
         """Keep the initial state."""
         return Store([y0[None]], [t0], [1]), Slots(0, 1, 1)
 
-    def after(self, step: Any, store: Store, *, t0: float, t1: float, live: Tensor | None) -> Slots | None:
+    def after(
+        self, step: Any, store: Store, *, t0: float, t1: float, live: Tensor | None, times: Tensor | None
+    ) -> Slots | None:
         """Keep the end of the step."""
-        slots = Slots(len(store.parts), len(store.parts) + 1, 1)
+        place = store.filled[-1]
+        slots = Slots(place, place + 1, 1)
+        store.filled.append(place + 1)
         store.parts.append(mask_rows(self.emit(step, slots, None), live))
         store.times.append(t1)
         return slots
@@ -122,6 +131,7 @@ class EveryStep:
 
     def finish(self, store: Store, y0: Tensor) -> Tensor:
         """Return the values `(steps + 1, *state)`."""
+        self.step_ends = store.times
         return torch.cat(store.parts)
 
     def cotangent(self, value: Tensor, slots: Slots) -> Tensor:
@@ -143,6 +153,7 @@ class DenseSteps(EveryStep):
 
     def finish(self, store: Store, y0: Tensor) -> Tensor:
         """Return the polynomials; a constant one where no step was made."""
+        self.step_ends = store.times
         return torch.cat(store.parts) if store.parts else y0[None, None]
 
 

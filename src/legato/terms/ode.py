@@ -12,7 +12,14 @@ from ..core.errors import FieldError
 from ..core.packing import Layout
 from ..core.structure import flatten
 
-__all__ = ["ODETerm", "OnRows", "pick_rows"]
+__all__ = ["Counter", "ODETerm", "OnRows", "pick_rows"]
+
+
+class Counter:
+    """A number of field evaluations, shared by a term and the terms made from it."""
+
+    def __init__(self) -> None:
+        self.calls = 0
 
 
 class ODETerm:
@@ -39,6 +46,7 @@ class ODETerm:
         time_dtype: torch.dtype,
         device: torch.device,
         per_sample: bool = False,
+        counter: Counter | None = None,
     ) -> None:
         self.function = function
         self.layout = layout
@@ -48,8 +56,13 @@ class ODETerm:
         self.time_dtype = time_dtype
         self.device = device
         self.per_sample = per_sample
-        self.calls = 0
+        self.counter = Counter() if counter is None else counter
         self.field = self._vmapped if per_sample else self._direct
+
+    @property
+    def calls(self) -> int:
+        """Evaluations so far, of this term and of those made from it."""
+        return self.counter.calls
 
     def increment(self, t0: Any, t1: Any) -> Any:
         """Return `t1 - t0`."""
@@ -63,24 +76,40 @@ class ODETerm:
         """Return the term of the rows in `index`, a 1-D integer tensor."""
         return self._with(args=pick_rows(self.args, self.args_batched, index))
 
+    def seen_as_rows(self, layout: Layout, batch_dims: int) -> ODETerm:
+        """Return the term on states with one leading axis of samples, for a user's state with another number of them.
+
+        The user's field keeps the number of axes it was written for: without batch axes it sees one sample, with several
+        the samples lie along the first and the others have length 1.
+        """
+        function = _RowsView(self.function, batch_dims)
+        return self._with(function=function, layout=layout)
+
+    def fresh(self) -> ODETerm:
+        """Return the term as the reverse sweep needs it: here, itself."""
+        return self
+
     def vmapped(self) -> ODETerm:
         """Return the same term, run one sample at a time under `vmap`."""
         return self._with(per_sample=True)
 
     def _with(self, **changes: Any) -> ODETerm:
-        settings = {
+        settings: dict[str, Any] = {
+            "function": self.function,
+            "layout": self.layout,
             "args": self.args,
             "args_batched": self.args_batched,
             "compute_dtype": self.compute_dtype,
             "time_dtype": self.time_dtype,
             "device": self.device,
             "per_sample": self.per_sample,
+            "counter": self.counter,
             **changes,
         }
-        return ODETerm(self.function, self.layout, **settings)
+        return ODETerm(settings.pop("function"), settings.pop("layout"), **settings)
 
     def _direct(self, t: Tensor, y: Tensor) -> Tensor:
-        self.calls += 1
+        self.counter.calls += 1
         return self._evaluate(t, y, self.args)
 
     def _evaluate(self, t: Tensor, y: Tensor, args: Any) -> Tensor:
@@ -114,7 +143,7 @@ class ODETerm:
 
     def _vmapped(self, t: Tensor, y: Tensor) -> Tensor:
         """Evaluate one sample at a time, as a batch of one with a 0-d time."""
-        self.calls += 1
+        self.counter.calls += 1
         times = t.reshape(-1) if t.dim() else t.expand(y.shape[0])
         leaves, rebuild = flatten(self.args)
         flags = _flags(self.args_batched, len(leaves))
@@ -139,6 +168,27 @@ class ODETerm:
             )
 
 
+class _RowsView:
+    """A user's field for states with `batch_dims` batch axes, seen as one for states with one."""
+
+    def __init__(self, function: Callable[..., Any], batch_dims: int) -> None:
+        self.function, self.batch_dims = function, batch_dims
+
+    def __call__(self, t: Tensor, state: Any, *args: Any) -> Any:
+        if self.batch_dims == 0:
+            inner = self._each(state, lambda leaf: leaf[0])
+            return self._each(self.function(t.reshape(()), inner, *args), lambda leaf: leaf[None])
+        ones = (1,) * (self.batch_dims - 1)
+        inner = self._each(state, lambda leaf: leaf.reshape(leaf.shape[0], *ones, *leaf.shape[1:]))
+        result = self.function(t.reshape(*t.shape[:1], *ones, *t.shape[1:]) if t.dim() else t, inner, *args)
+        return self._each(result, lambda leaf: leaf.reshape(leaf.shape[0], *leaf.shape[self.batch_dims :]))
+
+    @staticmethod
+    def _each(structure: Any, function: Callable[[Tensor], Tensor]) -> Any:
+        leaves, rebuild = flatten(structure)
+        return rebuild([function(leaf) for leaf in leaves])
+
+
 class OnRows:
     """A term evaluated on some rows only; the others have derivative zero.
 
@@ -149,6 +199,7 @@ class OnRows:
     def __init__(self, term: Any, live: Tensor, *, select: bool) -> None:
         self.whole = term
         self.live = live
+        self.select = select
         self.index = live.nonzero().squeeze(-1)
         self.term = term.rows(self.index) if select else term
         self.time_dtype = term.time_dtype
@@ -158,8 +209,7 @@ class OnRows:
     @property
     def calls(self) -> int:
         """Evaluations so far, of the whole term and of its part."""
-        part = self.term.calls if self.term is not self.whole else 0
-        return int(self.whole.calls + part)
+        return int(self.whole.calls)
 
     def increment(self, t0: Any, t1: Any) -> Any:
         """Return the whole term's increment."""
@@ -172,6 +222,10 @@ class OnRows:
     def rows(self, index: Tensor) -> Any:
         """Return the whole term's rows."""
         return self.whole.rows(index)
+
+    def fresh(self) -> OnRows:
+        """Return the same term, its arguments cut to rows under the grad mode of now."""
+        return OnRows(self.whole, self.live, select=self.select)
 
     def _selected(self, t: Tensor, y: Tensor) -> Tensor:
         part = self.term.field(t, y[self.index])

@@ -34,3 +34,6 @@ class Term(Protocol):
 
     def rows(self, index: Tensor) -> Term:
         """Return the term of some of the rows."""
+
+    def fresh(self) -> Term:
+        """Return the term with whatever it derives from its arguments derived anew, under the grad mode of now."""

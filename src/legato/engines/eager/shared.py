@@ -43,6 +43,7 @@ class _SharedMarch:
         self.task = task
         self.term = task.term
         self.tensor_times = graph and task.clock is not None
+        self.save_times = task.clock.times if graph and task.clock is not None else None
         self.sums = _make_sums(task, graph)
         self.sign = 1.0 if task.t1 >= task.t0 else -1.0
         self.t, self.y = task.t0, task.y0
@@ -102,7 +103,7 @@ class _SharedMarch:
             self._refuse(step, error, factor=verdict.factor, size=abs(dt), at_floor=abs(dt) <= floor)
             return False
         slots = tuple(
-            output.after(step, store, t0=self.t, t1=end, live=self.live)
+            output.after(step, store, t0=self.t, t1=end, live=self.live, times=self.save_times)
             for output, store in zip(task.outputs, self.stores, strict=True)
         )
         if task.keep:
@@ -179,15 +180,16 @@ class _SharedMarch:
     def _first_size(self) -> float:
         """Return the first step size: given, the controller's, or Hairer's."""
         task = self.task
-        if self.carry is None:
-            self.carry = task.solver.start(self.term, self._time(self.t), self.y)
         if task.limits.dt0 is not None:
             return task.limits.dt0
         if not task.controller.adaptive:
             return float(task.controller.dt)
         longest = min(abs(task.t1 - task.t0), task.limits.dt_max)
+        if self.carry is None and not self.tensor_times:
+            self.carry = task.solver.start(self.term, self._time(self.t), self.y)
         with torch.no_grad():
-            y0, f0 = self.y.detach(), self.carry.detach()
+            y0 = self.y.detach()
+            f0 = task.solver.start(self.term, self._time(self.t), y0) if self.carry is None else self.carry.detach()
 
             def advance(h: Tensor) -> Tensor:
                 dt = self.sign * float(h)

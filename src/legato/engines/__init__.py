@@ -1,0 +1,11 @@
+"""Engines: where terms, solvers, controllers and outputs meet; the only loops."""
+
+from __future__ import annotations
+
+from ..core.catalogue import Catalogue
+from .eager import Eager
+from .task import Clock, Limits, March, StepRecord, Task
+
+__all__ = ["ENGINES", "Clock", "Eager", "Limits", "March", "StepRecord", "Task"]
+
+ENGINES: Catalogue[Eager] = Catalogue("engine", {"eager": (Eager(), "any field: PyTorch's eager operators in a lean loop")})

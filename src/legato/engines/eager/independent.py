@@ -1,0 +1,328 @@
+"""The eager march in which every row has its own time, step size, verdict and end.
+
+The rows still active are marched as one batch; a row that is done or has failed leaves it, so that it costs nothing more.
+All arithmetic on times is in float64 tensors of one entry per row.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...core.status import Status
+from ...outputs.rows import RowStep
+from ...solvers.explicit import ExplicitStep
+from ...solvers.sums import TensorSums
+from ..first_step import first_step
+from ..task import March, StepRecord, Task
+
+__all__ = ["march_independent", "row_times"]
+
+_LANDING = 1 - 1e-8
+_NONFINITE_ATTEMPTS = 20
+
+
+def march_independent(task: Task, *, graph: bool) -> March:
+    """March every row from its own `t0` to its own `t1`.
+
+    Arguments:
+        task: what to do; times are float64 tensors `(rows,)`.
+        graph: whether autograd records the march (the `direct` gradient).
+    """
+    with torch.set_grad_enabled(graph):
+        return _IndependentMarch(task, graph).run()
+
+
+def row_times(task: Task, rows: Tensor | None, t0: Tensor, dt: Tensor, lands: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return `t0, t1, dt` of steps as tensors that depend on the clock's times.
+
+    A row's step begins at its `t0` plus step sizes that do not depend on the times; only the step to the end has a size
+    that does.
+    """
+    clock = task.clock
+    assert clock is not None
+    first, last, given = (value if rows is None else value[rows] for value in (clock.t0, clock.t1, task.t0))
+    begin = first + (t0 - given)
+    size = torch.where(lands, last - begin, dt)
+    return begin, torch.where(lands, last, begin + size), size
+
+
+class _IndependentMarch:
+    """The state of one march; tensors without `whole` in their name have an entry per active row."""
+
+    def __init__(self, task: Task, graph: bool) -> None:
+        self.task, self.graph = task, graph
+        self.term = task.term
+        count, device = task.layout.rows, task.y0.device
+        self.rows = torch.arange(count, device=device)
+        self.all_active = True
+        self.t, self.y, self.carry = task.t0, task.y0, task.f0
+        self.sign = torch.where(task.t1 >= task.t0, 1.0, -1.0).to(torch.float64)
+        self.failures = torch.zeros(count, dtype=torch.int64, device=device)
+        self.attempts = 0
+        self.after_jump = torch.zeros(count, dtype=torch.bool, device=device)
+        self.stops = torch.tensor(sorted(task.stops), dtype=torch.float64, device=device)
+        self.jumps = torch.tensor(sorted(task.jumps), dtype=torch.float64, device=device)
+        self.record: list[StepRecord] = []
+        self.march = March(
+            values=[],
+            status=torch.full((count,), int(Status.RUNNING), dtype=torch.int8, device=device),
+            t_reached=task.t0.clone(),
+            component=torch.full((count,), -1, dtype=torch.int64, device=device),
+            steps=torch.zeros(count, dtype=torch.int64, device=device),
+            accepted=torch.zeros(count, dtype=torch.int64, device=device),
+            evaluations=torch.zeros(count, dtype=torch.int64, device=device),
+        )
+
+    def run(self) -> March:
+        task, march = self.task, self.march
+        initial = tuple(output.start(task.t0, task.y0) for output in task.outputs)
+        self._leave(task.t0 == task.t1, Status.SUCCESS)
+        self._leave(self._unresolvable(), Status.TIME_RESOLUTION)
+        if len(self.rows):
+            self._first_sizes()
+            self.memory = task.controller.start_rows(self.t)
+        while len(self.rows):
+            if self.attempts >= task.limits.max_steps:
+                self._leave(torch.ones_like(self.rows, dtype=torch.bool), Status.MAX_STEPS)
+            else:
+                self._attempt()
+        march.values = [output.finish(task.y0) for output in task.outputs]
+        march.record, march.initial = self.record, initial
+        return march
+
+    def _attempt(self) -> None:
+        task = self.task
+        calls = task.term.calls
+        floor = self._floor()
+        size = torch.maximum(self.size, floor).clamp(max=task.limits.dt_max)
+        target = self._target()
+        remaining = target - self.t
+        lands = size >= remaining.abs() * _LANDING
+        dt = torch.where(lands, remaining, self.sign * size)
+        end = torch.where(lands, target, self.t + dt)
+        to_the_end = lands & (target == task.t1[self.rows])
+        step, first = self._step(end, dt, lands, to_the_end)
+        error = self._error(step)
+        verdict = task.controller.judge_rows(error, self.memory, order=task.solver.error_order or task.solver.order)
+        at_floor = dt.abs() <= floor
+        forced = at_floor if task.limits.force else torch.zeros_like(at_floor)
+        accept = (verdict.accept | forced) & error.isfinite()
+        self.attempts += 1
+        self.march.steps[self.rows] += 1
+        self.march.accepted[self.rows] += accept
+        index = None if bool(accept.all()) else accept.nonzero().squeeze(1)
+        self.march.evaluations[self.rows] += task.term.calls - calls
+        if self.graph and index is not None:
+            step = self._again(index, dt, to_the_end)
+        self._advance(step, first, accept=accept, index=index, end=end, dt=dt, to_the_end=to_the_end)
+        self.memory = verdict.memory
+        if task.controller.adaptive:
+            factor = torch.as_tensor(verdict.factor)
+            kept = torch.where(lands & accept, size, 0.0)
+            self.size = torch.maximum(dt.abs() * factor, kept)
+        self.after_jump = accept & lands & self._is_jump(end)
+        self._settle(accept, error, at_floor=at_floor, done=accept & to_the_end)
+
+    def _step(self, end: Tensor, dt: Tensor, lands: Tensor, to_the_end: Tensor) -> tuple[ExplicitStep, Tensor]:
+        """Return the attempted step of the active rows and its first stage."""
+        task = self.task
+        begin = torch.where(self.after_jump, _beside(self.t, end, self.term.time_dtype), self.t)
+        finish = torch.where(lands & self._is_jump(end), _beside(end, self.t, self.term.time_dtype), end)
+        self.field_times = begin, finish
+        if self.graph and task.clock is not None:
+            begin, finish, dt = row_times(task, None if self.all_active else self.rows, begin, dt, to_the_end)
+        sums = TensorSums(self.y, self.term.time_dtype)
+        carry = self.carry
+        if carry is not None and bool(self.after_jump.any()):
+            carry = None
+        step = task.solver.step(self.term, begin, finish, self.y, carry, dt=dt, sums=sums)
+        return step, sums.stage(0)
+
+    def _again(self, index: Tensor, dt: Tensor, to_the_end: Tensor) -> ExplicitStep:
+        """Take the step again on the accepted rows alone, so that no gradient passes through a rejected one."""
+        task = self.task
+        begin, finish = (value[index] for value in self.field_times)
+        size, y0 = dt[index], self.y[index]
+        if task.clock is not None:
+            begin, finish, size = row_times(task, self.rows[index], begin, size, to_the_end[index])
+        part = self.term.rows(index)
+        sums = TensorSums(y0, self.term.time_dtype)
+        return task.solver.step(part, begin, finish, y0, None, dt=size, sums=sums)
+
+    def _advance(
+        self,
+        step: ExplicitStep,
+        first: Tensor,
+        *,
+        accept: Tensor,
+        index: Tensor | None,
+        end: Tensor,
+        dt: Tensor,
+        to_the_end: Tensor,
+    ) -> None:
+        """Hand the accepted rows to the outputs and the record, and move them on; `index` is None where all are."""
+        task = self.task
+        part = self.graph and index is not None
+        if index is None or len(index):
+            taken = RowStep(step, None if part else index, self.rows, accept, self.t, end, dt)
+            times = task.clock.times if self.graph and task.clock is not None else None
+            slots = tuple(output.after(taken, times) for output in task.outputs)
+            if task.keep:
+                self._record(slots, index, dt, to_the_end)
+        if index is None:
+            self.y, self.carry = step.y1, step.carry
+        elif part:
+            self.y = self.y.index_copy(0, index, step.y1)
+            self.carry = None
+        else:
+            column = accept.view(-1, *(1,) * (self.y.dim() - 1))
+            self.y = torch.where(column, step.y1, self.y)
+            self.carry = None if step.carry is None else torch.where(column, step.carry, first)
+        self.t = torch.where(accept, end, self.t)
+
+    def _record(self, slots: tuple, index: Tensor | None, dt: Tensor, to_the_end: Tensor) -> None:
+        """Keep what the transpose of the accepted rows' step needs."""
+        begin, finish = self.field_times
+        rows = None if index is None and self.all_active else self.rows
+        parts: tuple = (begin, finish, dt, self.y, to_the_end, rows)
+        if index is not None:
+            parts = tuple(None if part is None else part[index] for part in parts)
+        t0, t1, size, y0, lands, rows = parts
+        self.record.append(StepRecord(self.task.term, t0, t1, size, y0, slots, lands, rows=rows))
+
+    def _settle(self, accept: Tensor, error: Tensor, *, at_floor: Tensor, done: Tensor) -> None:
+        """Let the rows leave that are done or beyond help."""
+        self.failures = torch.where(accept | error.isfinite(), 0, self.failures + 1)
+        nonfinite = ~error.isfinite() & (at_floor | (self.failures >= _NONFINITE_ATTEMPTS))
+        if not self.task.controller.adaptive:
+            nonfinite = ~error.isfinite()
+        stuck = ~accept & error.isfinite() & at_floor
+        leaving = done | nonfinite | stuck
+        if not bool(leaving.any()):
+            return
+        coarse = self.term.time_dtype != torch.float64 and self.task.limits.dt_min is None
+        code = torch.full_like(self.rows, int(Status.SUCCESS))
+        code = torch.where(stuck, int(Status.TIME_RESOLUTION if coarse else Status.DT_MIN), code)
+        code = torch.where(nonfinite, int(Status.NONFINITE), code)
+        failed = nonfinite | stuck
+        self.march.component[self.rows] = torch.where(failed, self.worst, self.march.component[self.rows])
+        self._leave(leaving, code)
+
+    def _leave(self, leaving: Tensor, status: Tensor | Status) -> None:
+        """Write the outcome of the rows in the mask, and go on without them."""
+        if not bool(leaving.any()):
+            return
+        march, rows = self.march, self.rows[leaving]
+        march.status[rows] = torch.as_tensor(status, device=rows.device).expand_as(leaving)[leaving].to(torch.int8)
+        march.t_reached[rows] = self.t[leaving]
+        kept = ~leaving
+        index = kept.nonzero().squeeze(1)
+        self.rows = self.rows[index]
+        self.all_active = False
+        self.t, self.y, self.sign = self.t[index], self.y[index], self.sign[index]
+        self.failures, self.after_jump = self.failures[index], self.after_jump[index]
+        self.carry = None if self.carry is None else self.carry[index]
+        if hasattr(self, "memory"):
+            self.memory = tuple(part[index] for part in self.memory)
+            self.size = self.size[index]
+        for output in self.task.outputs:
+            output.select(kept)
+        if len(index):
+            self.term = self.task.term.rows(self.rows)
+
+    def _error(self, step: ExplicitStep) -> Tensor:
+        """Return the error norm of every active row; NaN where its new state is not finite."""
+        task = self.task
+        with torch.no_grad():
+            flat = step.y1.reshape(len(self.rows), -1)
+            if not task.solver.adaptive:
+                self.worst = (~flat.isfinite()).int().argmax(1) if flat.shape[1] else torch.zeros_like(self.rows)
+                return torch.where(flat.isfinite().all(1), 0.0, torch.nan).double()
+            tolerances = task.tolerances
+            if not self.all_active:
+                tolerances = tolerances.rows(self.rows, task.layout.rows)
+            scale = tolerances.scale(step.y0, step.y1)
+            scaled = tuple(error / scale for error in step.errors())
+            size = scaled[0].abs().reshape(len(self.rows), -1)
+            self.worst = torch.where(size.isfinite(), size, torch.inf).argmax(1) if size.shape[1] else torch.zeros_like(self.rows)
+            return torch.as_tensor(task.solver.combine(tuple(task.measure(part) for part in scaled))).double()
+
+    def _first_sizes(self) -> None:
+        """Set each row's first step size: given, the controller's, or Hairer's."""
+        task = self.task
+        limits, sums, calls = task.limits, TensorSums(self.y, self.term.time_dtype), task.term.calls
+
+        def at(t: Tensor) -> Tensor:
+            return sums.times(t, t, torch.zeros_like(t), (0.0,))[0]
+
+        if limits.dt0 is not None or not task.controller.adaptive:
+            size = limits.dt0 if limits.dt0 is not None else task.controller.dt
+            self.size = torch.full_like(self.t, size)
+        else:
+            if self.carry is None and not (self.graph and task.clock is not None):
+                self.carry = task.solver.start(self.term, at(self.t), self.y)
+            with torch.no_grad():
+                y0 = self.y.detach()
+                f0 = task.solver.start(self.term, at(self.t), y0) if self.carry is None else self.carry.detach()
+
+                def advance(h: Tensor) -> Tensor:
+                    dt = self.sign * h
+                    column = dt.view(-1, *(1,) * (y0.dim() - 1)).to(y0.real.dtype)
+                    return self.term.field(at(self.t + dt), y0 + column * f0)
+
+                tolerances = task.tolerances
+                if not self.all_active:
+                    tolerances = tolerances.rows(self.rows, task.layout.rows)
+                self.size = first_step(
+                    advance,
+                    y0,
+                    f0,
+                    tolerances=tolerances,
+                    measure=task.measure,
+                    order=task.solver.error_order,
+                    longest=(task.t1[self.rows] - self.t).abs().clamp(max=limits.dt_max),
+                    shared=False,
+                )
+        self.march.evaluations[self.rows] += task.term.calls - calls + (task.f0 is not None)
+
+    def _target(self) -> Tensor:
+        """Return each row's next forced stop, or its end."""
+        end = self.task.t1[self.rows]
+        if not len(self.stops):
+            return end
+        up = torch.searchsorted(self.stops, self.t, right=True)
+        down = torch.searchsorted(self.stops, self.t) - 1
+        place = torch.where(self.sign > 0, up, down)
+        inside = (place >= 0) & (place < len(self.stops))
+        stop = self.stops[place.clamp(0, len(self.stops) - 1)]
+        before_end = inside & ((stop - end) * self.sign < 0)
+        return torch.where(before_end, stop, end)
+
+    def _is_jump(self, t: Tensor) -> Tensor:
+        return torch.isin(t, self.jumps) if len(self.jumps) else torch.zeros_like(t, dtype=torch.bool)
+
+    def _floor(self) -> Tensor:
+        limit = self.task.limits.dt_min
+        if limit is not None:
+            return torch.full_like(self.t, limit)
+        return 10 * _resolution(self.t, self.term.time_dtype)
+
+    def _unresolvable(self) -> Tensor:
+        """Return the mask of active rows whose interval the field's time cannot resolve."""
+        dtype = self.term.time_dtype
+        if dtype == torch.float64:
+            return torch.zeros_like(self.rows, dtype=torch.bool)
+        end = self.task.t1[self.rows]
+        finest = _resolution(torch.maximum(self.t.abs(), end.abs()), dtype)
+        return (end - self.t).abs() < 100 * finest
+
+
+def _resolution(t: Tensor, dtype: torch.dtype) -> Tensor:
+    if dtype == torch.float64:
+        return torch.nextafter(t.abs(), torch.full_like(t, torch.inf)) - t.abs()
+    return (t.abs() * torch.finfo(dtype).eps).clamp(min=torch.finfo(dtype).tiny)
+
+
+def _beside(t: Tensor, toward: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.nextafter(t.to(dtype), toward.to(dtype)).double()

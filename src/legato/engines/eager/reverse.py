@@ -1,0 +1,184 @@
+r"""The exact transpose of the accepted steps, visited backwards.
+
+A march is the composition of step maps :math:`y_{n+1} = \Phi(t_n, \Delta t_n, y_n, p)` and of the values kept on the way.
+With :math:`\bar y_{n+1}` the cotangent of a step's end and :math:`\bar v_n` those of the values kept of it,
+
+.. math::
+    (\bar y_n, \bar p) \mathrel{+}= (\bar y_{n+1}, \bar v_n)\,
+    \frac{\partial(\Phi, v_n)}{\partial(y_n, p)}(t_n, \Delta t_n, y_n),
+
+one vector-Jacobian product a step, of a step computed again from its stored state. The step sizes are frozen:
+:math:`t_n = t_0 + \sum \Delta t`, and only the size of the step that lands on the end depends on the times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...solvers.sums import ChainSums, TensorSums
+from ..task import Clock, March, StepRecord, Task
+from .independent import row_times
+
+__all__ = ["Cotangents", "reverse"]
+
+
+class Cotangents(NamedTuple):
+    """What the reverse sweep returns: cotangents of `y0`, of each input, and of the clock's times."""
+
+    y0: Tensor
+    inputs: list[Tensor | None]
+    clock: tuple[Tensor, Tensor, Tensor] | None
+
+
+def reverse(
+    task: Task,
+    march: March,
+    states: Sequence[Tensor],
+    values: Sequence[Tensor | None],
+    *,
+    inputs: Sequence[Tensor],
+    state_cotangents: Sequence[Tensor | None] = (),
+    create_graph: bool = False,
+    check: Callable[[Sequence[Tensor], Sequence[Tensor]], None],
+    check_all: bool = True,
+) -> Cotangents:
+    """Return the cotangents of the initial state, the inputs and the times.
+
+    Arguments:
+        task: the task that was marched.
+        march: its record.
+        states: the state at the start of each accepted step.
+        values: the cotangent of each output's value, or None.
+        inputs: tensors that the field uses, each to get a cotangent.
+        state_cotangents: cotangents of `states` themselves (double backward), or empty.
+        create_graph: whether the sweep is itself to be differentiated.
+        check: raises if results depend on a tensor that is not among the known ones.
+        check_all: whether to check every step, or the first and the last.
+    """
+    sweep = _Sweep(task, inputs, create_graph=create_graph, check=check)
+    ends = {0, len(march.record) - 1}
+    sweep.begin(task.y0)
+    for place in reversed(range(len(march.record))):
+        record = march.record[place]
+        sweep.visit(record, states[place], values, check=check_all or place in ends)
+        sweep.add_to_state(record.rows, state_cotangents[place] if state_cotangents else None)
+    sweep.visit_start(march, values)
+    return sweep.end()
+
+
+class _Sweep:
+    """The cotangents carried backwards."""
+
+    def __init__(self, task: Task, inputs: Sequence[Tensor], *, create_graph: bool, check: Callable[..., None]) -> None:
+        self.task, self.inputs = task, list(inputs)
+        self.create_graph, self.check = create_graph, check
+        self.sums: list[Tensor | None] = [None] * len(self.inputs)
+        self.clock = None if task.clock is None else [torch.zeros_like(part) for part in task.clock]
+
+    def begin(self, like: Tensor) -> None:
+        self.cotangent = torch.zeros_like(like)
+        self.moved = False
+
+    def add_to_state(self, rows: Tensor | None, part: Tensor | None) -> None:
+        """Add the cotangent of a stored state, where it has one."""
+        if part is not None:
+            self.cotangent = self.cotangent + part if rows is None else self.cotangent.index_add(0, rows, part)
+            self.moved = True
+
+    def visit(self, record: StepRecord, state: Tensor, values: Sequence[Tensor | None], *, check: bool) -> None:
+        """Pass one step backwards."""
+        task = self.task
+        kept = [
+            (output, slots, output.cotangent(value, slots))
+            for output, slots, value in zip(task.outputs, record.slots, values, strict=True)
+            if slots is not None and value is not None
+        ]
+        if not self.moved and not kept:
+            return
+        with torch.enable_grad():
+            y0 = state if self.create_graph and state.requires_grad else state.detach().requires_grad_()
+            times = self._times(record)
+            step = self._step(record, y0, times)
+            wanted = None if times is None else times.save
+            results = [step.y1, *(output.emit(step, slots, wanted) for output, slots, _ in kept)]
+        end = self.cotangent if record.rows is None else self.cotangent[record.rows]
+        sources = [y0, *self.inputs, *(() if times is None else times.leaves)]
+        if check:
+            self.check(results, sources)
+        if not any(result.requires_grad for result in results):
+            return
+        found = torch.autograd.grad(
+            results,
+            sources,
+            [end, *(part for _, _, part in kept)],
+            allow_unused=True,
+            create_graph=self.create_graph,
+        )
+        own = found[0] if found[0] is not None else torch.zeros_like(state)
+        self.cotangent = own if record.rows is None else self.cotangent.index_copy(0, record.rows, own)
+        self.moved = True
+        count = len(self.inputs)
+        self._accumulate(self.sums, found[1 : count + 1])
+        if self.clock is not None:
+            self._accumulate(self.clock, found[count + 1 :])
+
+    def visit_start(self, march: March, values: Sequence[Tensor | None]) -> None:
+        """Add the cotangents of what was kept of the initial state."""
+        for output, slots, value in zip(self.task.outputs, march.initial, values, strict=True):
+            if slots is None or value is None:
+                continue
+            part = output.cotangent(value, slots)
+            if hasattr(slots, "rows"):
+                self.cotangent = self.cotangent.index_add(0, slots.rows, part)
+            else:
+                self.cotangent = self.cotangent + part.sum(0)
+
+    def end(self) -> Cotangents:
+        return Cotangents(self.cotangent, self.sums, None if self.clock is None else tuple(self.clock))  # type: ignore[arg-type]
+
+    def _step(self, record: StepRecord, y0: Tensor, times: _Times | None) -> Any:
+        task = self.task
+        term = record.term.fresh() if record.rows is None else record.term.rows(record.rows)
+        if times is not None:
+            t0, t1, dt = times.step
+            sums: Any = TensorSums(y0, term.time_dtype)
+        else:
+            t0, t1, dt = record.t0, record.t1, record.dt
+            tensors = isinstance(dt, Tensor)
+            sums = TensorSums(y0, term.time_dtype) if tensors else ChainSums(term.time_dtype, y0.device)
+        return task.solver.step(term, t0, t1, y0, None, dt=dt, sums=sums)
+
+    def _times(self, record: StepRecord) -> _Times | None:
+        """Return the step's times as functions of fresh copies of the clock's, or None without a clock."""
+        task = self.task
+        if task.clock is None:
+            return None
+        leaves = task.clock if self.create_graph else Clock(*(part.detach().requires_grad_() for part in task.clock))
+        if isinstance(record.dt, Tensor):
+            step = row_times(task.with_clock(leaves), record.rows, record.t0, record.dt, record.lands)
+        else:
+            step = leaves.step(record.t0 - task.t0, record.dt, record.lands)
+        return _Times(step, leaves.times, tuple(leaves))
+
+    def _accumulate(self, sums: list[Any], parts: Sequence[Tensor | None]) -> None:
+        for place, part in enumerate(parts):
+            if part is None:
+                continue
+            total = sums[place]
+            if total is None:
+                sums[place] = part if self.create_graph else part.clone()
+            elif self.create_graph:
+                sums[place] = total + part
+            else:
+                total.add_(part)
+
+
+class _Times(NamedTuple):
+    step: tuple[Tensor, Tensor, Tensor]
+    save: Tensor
+    leaves: tuple[Tensor, ...]
+

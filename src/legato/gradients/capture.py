@@ -1,0 +1,111 @@
+"""Tensors that a field uses but was not given: closures, encoder outputs, inner modules.
+
+They are found while the field is evaluated anyway, by a mode that sees every torch function it calls. Without gradients
+being recorded, the only tensors that require one are those from outside.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ..core.errors import GradientError
+
+__all__ = ["Captured", "Seen", "leaf_parameters", "refuse_unknown"]
+
+
+class Captured(TorchFunctionMode):
+    """Collect the tensors that require a gradient and are not among the known ones.
+
+    Arguments:
+        known: tensors that are inputs already.
+    """
+
+    def __init__(self, known: Iterable[Tensor] = ()) -> None:
+        super().__init__()
+        self._known = {id(tensor) for tensor in known}
+        self.found: dict[int, Tensor] = {}
+
+    def __torch_function__(self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Note the tensors among the arguments, and call the function."""
+        self._look(args)
+        if kwargs:
+            self._look(kwargs.values())
+            return function(*args, **kwargs)
+        return function(*args)
+
+    def _look(self, values: Iterable[Any]) -> None:
+        for value in values:
+            if isinstance(value, Tensor):
+                if value.requires_grad and id(value) not in self._known:
+                    self.found[id(value)] = value
+            elif isinstance(value, tuple | list):
+                self._look(value)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What was found, in order of first use."""
+        return list(self.found.values())
+
+
+class Seen:
+    """Which fields have been through a whole solve, so that later solves need not be watched throughout."""
+
+    def __init__(self) -> None:
+        self._fields: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    def __contains__(self, field: Any) -> bool:
+        try:
+            with self._lock:
+                return field in self._fields
+        except TypeError:
+            return False
+
+    def add(self, field: Any) -> None:
+        """Remember a field, if it can be remembered."""
+        try:
+            with self._lock:
+                self._fields.add(field)
+        except TypeError:
+            return
+
+
+def leaf_parameters(field: Any) -> list[Tensor]:
+    """Return the parameters of a field that is a module, those that require a gradient."""
+    if isinstance(field, torch.nn.Module):
+        return [parameter for parameter in field.parameters() if parameter.requires_grad]
+    return []
+
+
+def refuse_unknown(results: Sequence[Tensor], known: Sequence[Tensor]) -> None:
+    """Check that results depend on known tensors alone.
+
+    Arguments:
+        results: what the reverse sweep computed again.
+        known: every tensor whose cotangent is asked for.
+
+    Raises:
+        GradientError: a leaf tensor that requires a gradient is not among the known ones: its gradient would be lost.
+    """
+    leaves = {id(tensor) for tensor in known if tensor.grad_fn is None}
+    reached = {tensor.grad_fn for tensor in known if tensor.grad_fn is not None}
+    waiting = [result.grad_fn for result in results if result.grad_fn is not None]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in reached:
+            continue
+        reached.add(node)
+        variable = getattr(node, "variable", None)
+        if variable is not None and id(variable) not in leaves:
+            raise GradientError(
+                f"the field used a tensor of shape {tuple(variable.shape)} that requires a gradient, but not in the "
+                "evaluations in which such tensors are looked for, so its gradient would be lost; pass it in args="
+            )
+        waiting.extend(following for following, _ in node.next_functions)

@@ -1,0 +1,112 @@
+r"""The discrete gradient: exact for the steps taken, with nothing kept but the accepted states.
+
+The march runs without recording a graph and stores :math:`(t_n, \Delta t_n, y_n)` of its accepted steps; the engine's
+`reverse` visits them backwards. The stored states are outputs of the autograd function themselves, so that a second
+derivative finds its way through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..engines.task import Clock, March, Task
+from .capture import refuse_unknown
+
+__all__ = ["Inputs", "attach_discrete"]
+
+
+class Inputs(NamedTuple):
+    """The tensors a solve depends on: the initial state, those of its field, and its times where they have a gradient."""
+
+    y0: Tensor
+    field: tuple[Tensor, ...]
+    clock: Clock | None
+
+
+def attach_discrete(engine: Any, task: Task, march: March, inputs: Inputs, *, check_all: bool) -> list[Tensor]:
+    """Return the march's values with their gradient attached.
+
+    Arguments:
+        engine: whose `reverse` will be called.
+        task: the task, its times not yet as tensors.
+        march: what the engine made of it, with its record.
+        inputs: what to differentiate by.
+        check_all: whether every step of the sweep is checked for unknown tensors.
+    """
+    held = _Held(engine, task, march, len(inputs.field), check_all)
+    clock = () if inputs.clock is None else tuple(inputs.clock)
+    results = _Discrete.apply(held, inputs.y0, *inputs.field, *clock)
+    return list(results[: held.count])
+
+
+class _Held:
+    """What the reverse sweep needs besides tensors; the states move into autograd's keeping."""
+
+    def __init__(self, engine: Any, task: Task, march: March, fields: int, check_all: bool) -> None:
+        self.engine, self.task, self.march = engine, task, march
+        self.fields = fields
+        self.check_all = check_all
+        self.values = march.values
+        self.states = [record.y0 for record in march.record]
+        march.record = [record._replace(y0=None) for record in march.record]
+        march.values = []
+        self.count = len(self.values)
+        self.device_type = task.y0.device.type
+        self.autocast = torch.is_autocast_enabled(self.device_type)
+        self.autocast_dtype = torch.get_autocast_dtype(self.device_type)
+
+    def release(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Hand over the values and the states."""
+        values, states = self.values, self.states
+        self.values, self.states = [], []
+        return values, states
+
+
+class _Discrete(torch.autograd.Function):
+    """Values of a finished march, with the transpose of its steps as gradient."""
+
+    @staticmethod
+    def forward(held: _Held, *tensors: Tensor) -> tuple[Tensor, ...]:
+        values, states = held.release()
+        return (*values, *states)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
+        held = inputs[0]
+        ctx.set_materialize_grads(False)
+        ctx.held = held
+        ctx.inputs = len(inputs) - 1
+        ctx.save_for_backward(*inputs[1:], *output)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Any, ...]:
+        held, saved = ctx.held, ctx.saved_tensors
+        sources, outputs = saved[: ctx.inputs], saved[ctx.inputs :]
+        fields, clock = sources[1 : held.fields + 1], sources[held.fields + 1 :]
+        values = [_drop_missing(part, value) for part, value in zip(cotangents, outputs[: held.count], strict=False)]
+        task = held.task.with_clock(Clock(*clock)) if clock else held.task
+        with torch.autocast(held.device_type, dtype=held.autocast_dtype, enabled=held.autocast):
+            found = held.engine.reverse(
+                task,
+                held.march,
+                outputs[held.count :],
+                values,
+                inputs=fields,
+                state_cotangents=cotangents[held.count :],
+                create_graph=torch.is_grad_enabled(),
+                check=refuse_unknown,
+                check_all=held.check_all,
+            )
+        return (None, found.y0, *found.inputs, *(found.clock or ()))
+
+
+def _drop_missing(cotangent: Tensor | None, value: Tensor) -> Tensor | None:
+    """Return a cotangent with zeros where the march did not come, before any arithmetic touches it."""
+    if cotangent is None:
+        return None
+    return torch.where(value.isnan(), torch.zeros_like(cotangent), cotangent)
+

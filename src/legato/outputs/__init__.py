@@ -1,0 +1,8 @@
+"""What is kept while marching: values at times, every step, dense output."""
+
+from __future__ import annotations
+
+from .rows import RowDense, RowSteps, RowTimes
+from .shared import DenseSteps, EveryStep, SaveTimes
+
+__all__ = ["DenseSteps", "EveryStep", "RowDense", "RowSteps", "RowTimes", "SaveTimes"]

@@ -1,0 +1,7 @@
+"""Functions of time: dense solutions."""
+
+from __future__ import annotations
+
+from .dense import DensePath, RowsDensePath
+
+__all__ = ["DensePath", "RowsDensePath"]

@@ -1,0 +1,7 @@
+"""The front door of the numerics."""
+
+from __future__ import annotations
+
+from .front_door import solve
+
+__all__ = ["solve"]

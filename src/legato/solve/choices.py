@@ -1,0 +1,153 @@
+"""What the front door makes of options: names become objects, numbers are checked, defaults are filled in."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..controllers import CONTROLLERS, PID, Constant, Grid
+from ..core.errors import InputError
+from ..core.norms import Tolerances
+from ..core.packing import Layout
+from ..core.structure import flatten
+from ..engines import ENGINES, Limits
+from ..solvers import SOLVERS, ExplicitRungeKutta, Tableau
+
+__all__ = ["choose_controller", "choose_engine", "choose_limits", "choose_solver", "choose_tolerances"]
+
+_DEFAULTS = {torch.float64: (1e-7, 1e-9), torch.float32: (1e-5, 1e-7)}
+
+
+def choose_solver(solver: Any) -> Any:
+    """Return a solver from its name, a tableau or a solver."""
+    if isinstance(solver, str):
+        return SOLVERS[solver]
+    if isinstance(solver, Tableau):
+        return ExplicitRungeKutta(solver)
+    if hasattr(solver, "step") and hasattr(solver, "start"):
+        return solver
+    raise InputError(f"solver is a name, a Tableau or a solver; got {type(solver).__name__}")
+
+
+def choose_engine(engine: Any) -> Any:
+    """Return an engine from its name; `auto` is eager until another engine exists."""
+    if isinstance(engine, str):
+        return ENGINES["eager" if engine == "auto" else engine]
+    return engine
+
+
+def choose_controller(controller: Any, solver: Any, dt0: float | None) -> Any:
+    """Return a controller from its name, or the default that the solver allows.
+
+    Raises:
+        InputError: a method without error estimate and no step size.
+    """
+    if isinstance(controller, str):
+        controller = CONTROLLERS[controller]
+    if controller is None:
+        if solver.adaptive:
+            return PID()
+        if dt0 is None:
+            raise InputError(
+                f"{solver.name} has no error estimate, so it cannot choose its steps; give dt0= (a step size) or "
+                "controller=Grid(times), or take an adaptive method such as 'tsit5'"
+            )
+        return Constant(dt0)
+    if getattr(controller, "adaptive", False) and not solver.adaptive:
+        raise InputError(f"{solver.name} has no error estimate, so {controller!r} cannot steer it; use Constant(dt)")
+    if not hasattr(controller, "judge"):
+        raise InputError(f"controller is a name or a controller; got {type(controller).__name__}")
+    return controller
+
+
+def choose_limits(
+    *,
+    dt0: float | None,
+    dt_min: float | None,
+    dt_max: float | None,
+    max_steps: int,
+    force_dt_min: bool,
+    controller: Any,
+) -> Limits:
+    """Return the bounds of the march, checked."""
+    for name, value in (("dt0", dt0), ("dt_min", dt_min), ("dt_max", dt_max)):
+        if value is not None and not (float(value) > 0):
+            raise InputError(f"{name} must be above zero (its sign follows the direction of the solve); got {value}")
+    if dt_min is not None and dt_max is not None and dt_min > dt_max:
+        raise InputError(f"dt_min = {dt_min} is above dt_max = {dt_max}")
+    if max_steps < 1:
+        raise InputError(f"max_steps must be at least 1; got {max_steps}")
+    return Limits(
+        dt0=None if dt0 is None or not controller.adaptive else float(dt0),
+        dt_min=None if dt_min is None else float(dt_min),
+        dt_max=math.inf if dt_max is None else float(dt_max),
+        max_steps=int(max_steps),
+        force=bool(force_dt_min),
+    )
+
+
+def choose_tolerances(rtol: Any, atol: Any, layout: Layout, like: Tensor) -> Tolerances:
+    """Return the tolerances on packed states: numbers, or tensors that broadcast against them.
+
+    Raises:
+        InputError: a tolerance below zero, not finite, both zero, or of a shape that does not fit.
+    """
+    real = like.real.dtype if like.is_complex() else like.dtype
+    defaults = _DEFAULTS[real]
+    packed = [
+        _pack(default if value is None else value, layout, like, real, name)
+        for name, value, default in (("rtol", rtol, defaults[0]), ("atol", atol, defaults[1]))
+    ]
+    relative, absolute = packed
+    if not isinstance(relative, Tensor) and not isinstance(absolute, Tensor) and relative == absolute == 0:
+        raise InputError("rtol and atol are both zero; at least one must be above zero")
+    least = 10 * torch.finfo(real).eps
+    if not isinstance(relative, Tensor) and 0 < relative < least:
+        warnings.warn(
+            f"rtol = {relative:.3g} is below what {real} resolves; {least:.3g} is used instead", stacklevel=4
+        )
+        relative = least
+    return Tolerances(relative, absolute)
+
+
+def step_grid(controller: Any) -> tuple[float, ...]:
+    """Return the times at which a controller wants steps to end."""
+    return controller.times if isinstance(controller, Grid) else ()
+
+
+def _pack(value: Any, layout: Layout, like: Tensor, real: torch.dtype, name: str) -> float | Tensor:
+    """Return one tolerance as a number, or as a tensor laid out like the packed state."""
+    leaves, _ = flatten(value)
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.dim() > 0]
+    if len(leaves) == 1 and not tensors:
+        number = float(leaves[0])
+        _check_number(number, name)
+        return number
+    for leaf in leaves:
+        _check_number(float(torch.as_tensor(leaf).min()), name)
+        _check_number(float(torch.as_tensor(leaf).max()), name)
+    shapes = [torch.Size((*layout.batch_shape, *shape)) for shape in layout.shapes]
+    if len(leaves) != len(shapes):
+        raise InputError(f"{name} has {len(leaves)} entries for a state of {len(shapes)} tensors")
+    parts = []
+    for leaf, shape in zip(leaves, shapes, strict=True):
+        part = torch.as_tensor(leaf, dtype=real, device=like.device)
+        try:
+            parts.append(part.expand(shape))
+        except RuntimeError:
+            raise InputError(
+                f"{name} has shape {tuple(part.shape)}, which does not broadcast to the state's {tuple(shape)}"
+            ) from None
+    if layout.lone:
+        return parts[0].contiguous()
+    batch = layout.batch_shape
+    return torch.cat([part.reshape(*batch, -1) for part in parts], dim=-1)
+
+
+def _check_number(number: float, name: str) -> None:
+    if not (math.isfinite(number) and number >= 0):
+        raise InputError(f"{name} must be finite and at least zero; got {number}")

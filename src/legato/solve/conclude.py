@@ -1,0 +1,81 @@
+"""From a march to a `Solution` in the user's structure, or to the error that says what went wrong."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..core.errors import SolveError
+from ..core.status import Status
+from ..engines import Task
+from ..paths import DensePath, RowsDensePath
+from ..solution import Solution, Stats, diagnosis
+from .request import Request
+from .running import Outcome
+
+__all__ = ["conclude"]
+
+
+def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str) -> Solution:
+    """Return the solution in the user's structure, or raise what went wrong.
+
+    Arguments:
+        request: the checked arguments.
+        task: the task that was run.
+        outcome: what came of it.
+        on_failure: "raise", "nan" or "partial".
+
+    Raises:
+        SolveError: a sample did not reach its end, under "raise".
+    """
+    layout, plan, march, values = request.layout, request.plan, outcome.march, outcome.values
+    batch = layout.batch_shape
+    values = values or [task.y0.new_full((len(plan.save) if not plan.per_sample else 0, *task.y0.shape), float("nan"))]
+    good = (march.status == int(Status.SUCCESS)) | (march.status == int(Status.EVENT))
+    main = values[0]
+    if request.independent:
+        main = main.reshape(main.shape[0], *batch, *main.shape[2:])
+    if on_failure == "nan" and not bool(good.all()):
+        shaped = good.view(*batch, *(1,) * (main.dim() - 1 - len(batch)))
+        main = torch.where(shaped, main, torch.full_like(main, float("nan")))
+    if main.dtype != layout.dtype:
+        main = main.to(layout.dtype)
+    ts, mask = _solution_times(request, task, values)
+    solution = Solution(
+        ys=layout.unpack(main, leading=1),
+        ts=ts,
+        status=march.status.view(batch),
+        t_reached=march.t_reached.view(batch),
+        stats=Stats(
+            march.steps.view(batch), march.accepted.view(batch), march.evaluations.view(batch), outcome.checks, "eager", outcome.gradient
+        ),
+        mask=mask,
+        _layout=layout,
+        _packed_ys=main,
+        _path=_path(request, task, values) if request.dense else None,
+    )
+    if on_failure == "raise" and not bool(good.all()):
+        raise SolveError(diagnosis(march.status, march.t_reached, march.component, layout), solution)
+    return solution
+
+
+def _solution_times(request: Request, task: Task, values: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Return the times of the values, and the mask of those that are a sample's own."""
+    plan, rows = request.plan, request.layout.rows
+    if request.save == "steps":
+        if request.independent:
+            table = task.outputs[0].step_times(rows)
+            return table, ~table.isnan().movedim(0, 1).reshape(-1, *request.layout.batch_shape)
+        return torch.tensor(task.outputs[0].step_ends, dtype=torch.float64, device=task.y0.device), None
+    if not plan.per_sample:
+        return plan.save.detach(), None
+    save = plan.save.detach()
+    mask = ~save.isnan().movedim(0, 1)
+    return save, mask.reshape(-1, *request.layout.batch_shape)
+
+
+def _path(request: Request, task: Task, values: list[Tensor]) -> DensePath | RowsDensePath:
+    if request.independent:
+        return RowsDensePath(task.outputs[1].step_times(request.layout.rows), values[2])
+    knots = torch.tensor(task.outputs[1].step_ends, dtype=torch.float64, device=task.y0.device)
+    return DensePath(knots, values[1])

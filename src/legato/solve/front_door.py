@@ -1,0 +1,176 @@
+r"""The front door: coerce, choose defaults, run, unpack.
+
+Solves :math:`dy/dt = f(t, y)`, :math:`y(t_0) = y_0`, for a batch of samples that share their step sizes or march each for
+itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.catalogue import nearest
+from ..core.errors import InputError, OptionError
+from ..core.packing import Layout, layout_of
+from ..gradients import GRADIENTS
+from ..solution import Solution
+from ..terms import ODETerm
+from .choices import choose_controller, choose_engine, choose_limits, choose_solver, choose_tolerances, step_grid
+from .conclude import conclude
+from .request import Request
+from .running import run
+from .times import read_times
+
+__all__ = ["solve"]
+
+_HALF = (torch.bfloat16, torch.float16)
+
+
+def solve(
+    field: Callable[..., Any],
+    y0: Any,
+    t: Any,
+    args: Any = None,
+    *,
+    solver: Any = "tsit5",
+    rtol: Any = None,
+    atol: Any = None,
+    norm: str | Callable[[Any], Tensor] = "rows",
+    steps: str | None = None,
+    controller: Any = None,
+    dt0: float | None = None,
+    dt_min: float | None = None,
+    dt_max: float | None = None,
+    max_steps: int = 10_000,
+    force_dt_min: bool = False,
+    stops: Sequence[float] = (),
+    jumps: Sequence[float] = (),
+    save: str = "times",
+    dense: bool = False,
+    batch_dims: int | None = None,
+    args_batched: Any = False,
+    time_dtype: torch.dtype | None = None,
+    gradient: str = "discrete",
+    engine: Any = "auto",
+    on_failure: str = "raise",
+    **unknown: Any,
+) -> Solution:
+    r"""Solve an ordinary differential equation, :math:`dy/dt = f(t, y)` with :math:`y(t_0) = y_0`.
+
+    Arguments:
+        field: `f(t, y)`, or `f(t, y, args)` where `args` is given; any callable or `nn.Module`. The time has the state's
+            real dtype, 0-d under shared steps and `(batch, 1, ...)` under independent ones.
+        y0: the initial state: a tensor, or tuples, lists and dicts of tensors that share their first `batch_dims` axes.
+        t: a tuple of two, a span, of numbers or `(batch,)` tensors; a list of numbers or a 1-D tensor, a grid whose first
+            entry is the start; a 2-D tensor, one grid per sample; a list of 1-D tensors, ragged grids. Times may decrease.
+        args: passed on to the field.
+        solver: a name of the catalogue, a `Tableau`, or a solver.
+        rtol, atol: tolerances, numbers or tensors that broadcast against the state, or structures of them. Default
+            1e-5 and 1e-7 in float32, 1e-7 and 1e-9 in float64.
+        norm: "rows", the largest of the samples' root mean squares; "batch", the root mean square over everything; or a
+            function of the scaled error.
+        steps: "shared", one step size for the batch, or "independent", every sample its own; None is "shared" unless the
+            samples have their own times.
+        controller: a name ("i", "pi", "pid") or a controller; default the I rule, and constant steps of `dt0` for methods
+            without an error estimate.
+        dt0, dt_min, dt_max: the first, least and greatest step size, above zero.
+        max_steps: the greatest number of attempted steps.
+        force_dt_min: accept steps at `dt_min` whatever their error.
+        stops: times at which a step must end.
+        jumps: times at which the field jumps; steps end there and the field is never called on the jump itself.
+        save: "times" keeps the values at `t`, "steps" those at the start and after every step.
+        dense: keep the steps' polynomials, so that the solution can be called at any time.
+        batch_dims: the leading axes that index samples; None is 0 for 0-d and 1-D states, else 1.
+        args_batched: which leaves of `args` have a row per sample: one boolean, or a structure like `args`.
+        time_dtype: the dtype of the field's time, where the state's is too coarse.
+        gradient: "discrete" (the exact transpose of the accepted steps) or "direct" (autograd through them).
+        engine: "auto" or a name of the catalogue.
+        on_failure: "raise" a `SolveError` if a sample does not reach its end, "nan" to return NaN for it, "partial" to
+            return what it reached.
+
+    Returns:
+        A `Solution`: `ys` has time first, `(T, *state)`; a span gives one row, the end.
+
+    Raises:
+        InputError: an argument cannot be meant as given.
+        FieldError: the field returns a wrong shape, dtype or device, or is not pure.
+        SolveError: a sample did not reach its end.
+
+    Example:
+        >>> import torch, legato
+        >>> solution = legato.solve(lambda t, y: -y, torch.tensor([1.0], dtype=torch.float64), (0.0, 1.0))
+        >>> round(solution.ys[-1].item(), 6)
+        0.367879
+    """
+    if unknown:
+        name = next(iter(unknown))
+        raise OptionError(f"solve has no option {name!r}; {nearest(name, inspect.signature(solve).parameters)}")
+    _check_words(gradient=gradient, steps=steps, save=save, on_failure=on_failure)
+    layout = layout_of(y0, batch_dims=batch_dims)
+    packed = _initial_state(y0, layout)
+    plan = read_times(t, rows=layout.rows, device=packed.device)
+    if steps == "shared" and plan.per_sample:
+        raise InputError("samples with their own times need steps='independent'; leave steps= out, or share the times")
+    independent = plan.per_sample or steps == "independent"
+    chosen = choose_solver(solver)
+    control = choose_controller(controller, chosen, dt0)
+    limits = choose_limits(
+        dt0=dt0, dt_min=dt_min, dt_max=dt_max, max_steps=max_steps, force_dt_min=force_dt_min, controller=control
+    )
+    real = packed.real.dtype if packed.is_complex() else packed.dtype
+    term = ODETerm(
+        field,
+        layout,
+        args=args,
+        args_batched=args_batched,
+        compute_dtype=packed.dtype,
+        time_dtype=time_dtype or real,
+        device=packed.device,
+    )
+    request = Request(
+        term=term,
+        layout=layout,
+        plan=plan,
+        solver=chosen,
+        controller=control,
+        tolerances=choose_tolerances(rtol, atol, layout, packed),
+        norm=norm,
+        limits=limits,
+        stops=(*stops, *step_grid(control)),
+        jumps=tuple(float(jump) for jump in jumps),
+        save=save,
+        dense=dense,
+    )
+    task = request.rows_task(packed) if independent else request.shared_task(packed)
+    outcome = run(task, request, gradient=gradient, engine=choose_engine(engine))
+    return conclude(request, task, outcome, on_failure=on_failure)
+
+
+def _initial_state(y0: Any, layout: Layout) -> Tensor:
+    """Return the packed initial state, in a dtype that can be integrated."""
+    if not (layout.dtype.is_floating_point or layout.dtype.is_complex):
+        raise InputError(f"the state has dtype {layout.dtype}; it changes continuously, so pass y0.double() or y0.float()")
+    packed = layout.pack(y0)
+    if layout.dtype in _HALF:
+        packed = packed.float()
+    finite = packed.detach().isfinite()
+    if not bool(finite.all()):
+        where = tuple(int(place) for place in (~finite).nonzero()[0])
+        raise InputError(f"the initial state is not finite at index {where}; every component must be a finite number")
+    return packed
+
+
+def _check_words(*, gradient: str, steps: str | None, save: str, on_failure: str) -> None:
+    GRADIENTS[gradient]
+    for name, value, known in (
+        ("steps", steps, (None, "shared", "independent")),
+        ("save", save, ("times", "steps")),
+        ("on_failure", on_failure, ("raise", "nan", "partial")),
+    ):
+        if value not in known:
+            words = [word for word in known if word is not None]
+            raise OptionError(f"{name}={value!r} is not known; {nearest(str(value), words)}")

@@ -1,0 +1,94 @@
+"""The checked arguments of a solve, and the tasks they make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.errors import InputError
+from ..core.norms import make_measure
+from ..core.packing import Layout
+from ..engines import Clock, Task
+from ..outputs import DenseSteps, EveryStep, RowDense, RowSteps, RowTimes, SaveTimes
+from ..terms import ODETerm
+from .times import TimePlan
+
+__all__ = ["Request"]
+
+
+class Request:
+    """The checked arguments of one solve, and the tasks they make."""
+
+    def __init__(self, **given: Any) -> None:
+        self.term: ODETerm = given["term"]
+        self.layout: Layout = given["layout"]
+        self.plan: TimePlan = given["plan"]
+        self.settings = {name: given[name] for name in ("solver", "controller", "tolerances", "limits")}
+        self.norm = given["norm"]
+        self.stops, self.jumps = given["stops"], given["jumps"]
+        self.save, self.dense = given["save"], given["dense"]
+        self.independent = False
+        self.column: Tensor | None = None
+
+    def shared_task(self, y0: Tensor) -> Task:
+        """Return the task in which all samples take the same steps."""
+        plan = self.plan
+        t0, t1 = float(plan.t0.detach()), float(plan.t1.detach())
+        main: Any = EveryStep() if self.save == "steps" else SaveTimes(plan.save.detach().tolist())
+        clock = Clock(plan.t0, plan.t1, plan.save) if plan.gradient else None
+        return Task(
+            term=self.term,
+            measure=make_measure(self.norm, self.layout),
+            layout=self.layout,
+            y0=y0,
+            t0=t0,
+            t1=t1,
+            outputs=(main, DenseSteps()) if self.dense else (main,),
+            stops=self._stops(t0, t1),
+            jumps=frozenset(self.jumps),
+            clock=clock,
+            **self.settings,
+        )
+
+    def rows_task(self, y0: Tensor) -> Task:
+        """Return the task in which every sample marches for itself; the state gets one leading axis of samples."""
+        if self.norm != "rows":
+            raise InputError("under independent steps every sample has its own error norm; only norm='rows' fits")
+        self.independent = True
+        rows = self.layout.rows
+        plan = self.plan.expanded(rows)
+        batch_dims = self.layout.batch_dims
+        inner = self.layout
+        if batch_dims != 1:
+            inner = self.layout._replace(batch_shape=torch.Size((rows,)))
+            y0 = y0.reshape(rows, *y0.shape[batch_dims:])
+            self.term = self.term.seen_as_rows(inner, batch_dims)
+        t0, t1 = plan.t0.detach(), plan.t1.detach()
+        sign = torch.where(t1 >= t0, 1.0, -1.0).to(torch.float64)
+        assert plan.counts is not None
+        main: Any = RowTimes(plan.save.detach(), plan.counts, sign)
+        if self.save == "steps":
+            main = RowSteps(rows, y0.device)
+        low, high = torch.minimum(t0, t1), torch.maximum(t0, t1)
+        ends = (float(low.min()), float(high.max())) if rows else (0.0, 0.0)
+        return Task(
+            term=self.term,
+            measure=make_measure("rows", inner),
+            layout=inner,
+            y0=y0,
+            t0=t0,
+            t1=t1,
+            outputs=(main, RowSteps(rows, y0.device), RowDense(rows, y0.device)) if self.dense else (main,),
+            stops=self._stops(*ends),
+            jumps=frozenset(self.jumps),
+            clock=Clock(plan.t0, plan.t1, plan.save) if plan.gradient else None,
+            **self.settings,
+        )
+
+    def _stops(self, t0: float, t1: float) -> tuple[float, ...]:
+        """Return the forced stops strictly inside the interval, in its direction."""
+        low, high = min(t0, t1), max(t0, t1)
+        inside = {float(stop) for stop in (*self.stops, *self.jumps) if low < float(stop) < high}
+        return tuple(sorted(inside, reverse=t1 < t0))

@@ -1,0 +1,9 @@
+"""Right-hand sides: field times increment, on packed states."""
+
+from __future__ import annotations
+
+from .contract import check_rows, first_evaluation
+from .ode import ODETerm, OnRows
+from .term import Term
+
+__all__ = ["ODETerm", "OnRows", "Term", "check_rows", "first_evaluation"]

@@ -1,0 +1,122 @@
+"""The contract of a field, checked once: shape, dtype, device, purity, and its meaning row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.errors import FieldError
+from .ode import ODETerm
+
+__all__ = ["check_rows", "first_evaluation"]
+
+_IMPURE = (
+    "the field's steps are computed again for the gradient, and that needs the same result for the same input; {what}. "
+    "{remedy}, or pass gradient='direct'"
+)
+
+
+def first_evaluation(term: Any, t0: Tensor, y0: Tensor, *, pure: bool, again: bool) -> Tensor:
+    """Return the field at the start of a solve, having checked its contract.
+
+    Arguments:
+        term: the right-hand side.
+        t0: the time, as the field is to see it.
+        y0: the packed state.
+        pure: whether to refuse a field that moves random state or its module's buffers.
+        again: whether to call the field a second time, on a copy, and compare.
+
+    Raises:
+        FieldError: the result has another device, or the field changed its input, or is not pure.
+    """
+    given = y0.clone()
+    before = _outside_state(term.function, y0.device) if pure else None
+    f0: Tensor = term.field(t0, given)
+    if f0.device != y0.device:
+        raise FieldError(f"the field returned a tensor on {f0.device} for a state on {y0.device}")
+    if not torch.equal(torch.nan_to_num(given), torch.nan_to_num(y0)):
+        raise FieldError("the field changed its state argument in place; work on a copy, or use out-of-place operators")
+    if before is not None:
+        _compare(before, _outside_state(term.function, y0.device))
+    if again and not torch.equal(torch.nan_to_num(term.field(t0, y0.clone())), torch.nan_to_num(f0)):
+        raise FieldError(
+            _IMPURE.format(
+                what="two calls with the same arguments gave different results",
+                remedy="Draw random numbers and change counters once before the solve",
+            )
+        )
+    return f0
+
+
+def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
+    """Return the term in the form in which every row may have its own time.
+
+    The field is called with times `(rows, 1, ...)`, and compared on up to three rows with calls of its own, a batch of one
+    with a 0-d time. Where it does not give the same it is run under `vmap`; a state of several leaves always is.
+
+    Arguments:
+        term: the right-hand side.
+        t0, t1: each row's interval, float64 `(rows,)`; the times of the check lie inside.
+        y0: the packed state.
+
+    Raises:
+        FieldError: the field gives the same row by row neither directly nor under `vmap`.
+    """
+    rows = min(3, len(y0))
+    if rows == 0:
+        return term
+    place = torch.linspace(0.25, 0.75, len(y0), dtype=torch.float64, device=y0.device)
+    times = (t0 + place * (t1 - t0)).to(term.time_dtype)
+    candidates = [term, term.vmapped()] if term.layout.lone else [term.vmapped()]
+    reason: Exception | str = ""
+    for candidate in candidates:
+        column = times.view(-1, *(1,) * (y0.dim() - 1))
+        try:
+            whole = candidate.field(column, y0)[:rows]
+            alone = torch.cat([_alone(term, times[row], y0, row) for row in range(rows)])
+        except (RuntimeError, ValueError, IndexError) as error:
+            reason = error
+            continue
+        tolerance = 1e-3 if whole.dtype == torch.float32 else 1e-8
+        if torch.allclose(whole, alone, rtol=tolerance, atol=tolerance * _size(alone), equal_nan=True):
+            return candidate
+        reason = "a row of the batch has another value than the same row alone"
+    raise FieldError(
+        "steps='independent' gives every row its own time, but the field mixes rows or needs the whole batch: "
+        f"{reason}. Pass values that differ from sample to sample in args=, marked by args_batched=, or use steps='shared'"
+    )
+
+
+def _alone(term: ODETerm, time: Tensor, y0: Tensor, row: int) -> Tensor:
+    index = torch.tensor([row], device=y0.device)
+    return term.rows(index).field(time, y0[index])
+
+
+def _size(value: Tensor) -> float:
+    finite = value[value.isfinite()]
+    return float(finite.abs().max()) if finite.numel() else 0.0
+
+
+def _outside_state(function: Any, device: torch.device) -> tuple[Tensor, list[int]]:
+    random = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.random.get_rng_state()
+    buffers = function.buffers() if isinstance(function, torch.nn.Module) else ()
+    return random, [buffer._version for buffer in buffers]
+
+
+def _compare(before: tuple[Tensor, list[int]], after: tuple[Tensor, list[int]]) -> None:
+    if not torch.equal(before[0], after[0]):
+        raise FieldError(
+            _IMPURE.format(
+                what="this field draws random numbers in each call (dropout, noise)",
+                remedy="Draw the noise once before the solve and pass it in args=, or call module.eval()",
+            )
+        )
+    if before[1] != after[1]:
+        raise FieldError(
+            _IMPURE.format(
+                what="this field changes its buffers in each call (batch statistics)",
+                remedy="Use layer or group normalisation, or call module.eval()",
+            )
+        )
