@@ -19,12 +19,12 @@ class Entry(NamedTuple):
 
 
 def catalogues() -> dict[str, Catalogue[Any]]:
-    """Every catalogue of the package, under the deepest name that holds it."""
+    """Every catalogue of the package, once, under the first name that holds it."""
     found: dict[int, tuple[str, Catalogue[Any]]] = {}
     for source in sources():
         for name, value in vars(source.load()).items():
             if isinstance(value, Catalogue):
-                found[id(value)] = (f"{source.name}.{name}", value)
+                found.setdefault(id(value), (f"{source.name}.{name}", value))
     return dict(found.values())
 
 

@@ -1,9 +1,9 @@
 """Every module says what it exports: an `__all__` equal to its public names, each of which resolves.
 
 Public names are the functions, classes and constants that a module defines without a leading underscore, and in an
-`__init__` also what it imports from its own folder. Type variables and type aliases are grammar: they may be exported,
-and need not be. An `__init__` of one docstring exports nothing. A package that loads names on demand (`__getattr__`)
-may list more than its syntax shows. The order of `__all__` is ruff's (RUF022), which also mends it.
+`__init__` also what it imports from its own folder without using it there. Type variables and type aliases are grammar:
+they may be exported, and need not be. An `__init__` of one docstring exports nothing. A package that loads names on
+demand (`__getattr__`) may list more than its syntax shows. The order of `__all__` is ruff's (RUF022), which mends it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,13 @@ def defined(source: Source) -> Iterator[tuple[str, bool]]:
             leaves = (leaf for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name))
             yield from ((leaf.id, not is_grammar(leaf.id, node.value)) for leaf in leaves)
         elif isinstance(node, ast.ImportFrom) and source.package and node.level == 1:
-            yield from ((alias.asname or alias.name, True) for alias in node.names)
+            names = [alias.asname or alias.name for alias in node.names]
+            yield from ((name, name not in used(source)) for name in names)
+
+
+def used(source: Source) -> set[str]:
+    """Names that a module reads: in an `__init__`, the stones of which its catalogue is built."""
+    return {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
 def is_grammar(name: str, value: ast.expr | None) -> bool:

@@ -223,7 +223,7 @@ def test_a_baseline_that_does_not_apply_says_why(baseline, times, values, reason
 
 
 def test_the_order_that_aic_chooses_for_sunspots_is_nine() -> None:
-    # Nine is the classical order for the yearly numbers (Morris, Forecasting the sunspot cycle, 1977).
+    # The order that Subba Rao and Gabr (Bispectral analysis and bilinear time series models, 1984) chose so for them.
     times, values = sunspots()
     assert Autoregression().fit(times[:-22], values[:-22]).description == "AR(9)"
 
