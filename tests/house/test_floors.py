@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from source_tree import ROOT, Source, sources
+from source_tree import ROOT, SOURCE, Source, sources
 
 NUMERICS = "core", "paths", "terms", "solvers", "controllers", "outputs", "engines", "gradients", "solve", "solution"
 EVERYWHERE = {"torch"}
@@ -92,6 +92,12 @@ def test_every_folder_and_file_of_the_package_stands_on_a_floor() -> None:
     places = tower()
     homeless = sorted({source.where for source in sources() if source.floor and source.floor not in places})
     assert not homeless, f"not in the table of CONTRIBUTING.md: {homeless}"
+
+
+def test_every_folder_of_the_package_with_code_in_it_is_a_package() -> None:
+    folders = {parent for source in sources() for parent in source.path.parents if SOURCE in (parent, *parent.parents)}
+    bare = [folder.relative_to(ROOT).as_posix() for folder in folders if not (folder / "__init__.py").is_file()]
+    assert not bare, f"no __init__.py in {bare}"
 
 
 def test_imports_go_downward_only_and_strangers_do_not_meet() -> None:
