@@ -105,7 +105,7 @@ def choose_tolerances(rtol: Any, atol: Any, layout: Layout, like: Tensor) -> Tol
     relative, absolute = packed
     if not isinstance(relative, Tensor) and not isinstance(absolute, Tensor) and relative == absolute == 0:
         raise InputError("rtol and atol are both zero; at least one must be above zero")
-    least = 10 * torch.finfo(real).eps
+    least = 4 * torch.finfo(real).eps
     if not isinstance(relative, Tensor) and 0 < relative < least:
         warnings.warn(
             f"rtol = {relative:.3g} is below what {real} resolves; {least:.3g} is used instead", stacklevel=4
