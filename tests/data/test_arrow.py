@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from legato.data import MissingExtraError, load_lynx_hare, read_table
+from legato.core.errors import MissingExtraError
+from legato.data import load_lynx_hare, read_table
 from legato.data.arrow import extra
 
 

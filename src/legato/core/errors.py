@@ -10,6 +10,7 @@
     +-- NotFittedError      (RuntimeError)  a task that was asked to predict before `fit`
     +-- ModelFileError      (ValueError)    a run folder or model file that is damaged, foreign or too new
     +-- ResourceError       (RuntimeError)  out of memory, time or disk
+    +-- MissingExtraError   (ImportError)   an optional package is not there; the message says how to install it
 
 Every message says what was got, what was expected and what to do next.
 """
@@ -24,6 +25,7 @@ __all__ = [
     "GradientError",
     "InputError",
     "LegatoError",
+    "MissingExtraError",
     "ModelFileError",
     "NotFittedError",
     "OptionError",
@@ -93,3 +95,7 @@ class ModelFileError(LegatoError, ValueError):
 
 class ResourceError(LegatoError, RuntimeError):
     """Memory, time or disk ran out."""
+
+
+class MissingExtraError(LegatoError, ImportError):
+    """An optional package cannot be imported; the message holds the line that installs it."""

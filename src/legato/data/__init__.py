@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .arrow import MissingExtraError
 from .batch import Batch, Padded, Prediction, collate, split
 from .columns import Column
 from .delimited import MISSING, Dialect
@@ -24,7 +23,6 @@ __all__ = [
     "ColumnReport",
     "Dialect",
     "Finding",
-    "MissingExtraError",
     "Padded",
     "Prediction",
     "Report",

@@ -1,21 +1,12 @@
-"""pyarrow and narwhals, imported when a table is first read.
-
-The numerics need neither, so `import legato` works without them; what is missing is named with the line that
-installs it.
-"""
+"""pyarrow and narwhals, imported when a table is first read."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from ..core.errors import LegatoError
+from ..core.extras import import_extra
 
-__all__ = ["MissingExtraError", "extra"]
-
-
-class MissingExtraError(LegatoError, ImportError):
-    """An optional dependency is not installed; the message holds the line that installs it."""
+__all__ = ["extra"]
 
 
 def extra(module: str) -> Any:
@@ -24,10 +15,4 @@ def extra(module: str) -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        raise MissingExtraError(
-            f"reading tables needs {package}, which is not installed; run: pip install 'legato[data]'", name=package
-        ) from error
+    return import_extra(module, extra="data", purpose="reading tables")
