@@ -107,8 +107,12 @@ def _ragged(parts: Sequence[Tensor], rows: int, device: torch.device) -> TimePla
 
 
 def _as_times(value: Any, device: torch.device) -> Tensor:
+    """Return times as float64: numbers never pass through the default dtype, tensors in a list keep their gradient."""
     try:
-        times = torch.as_tensor(value, device=device)
+        if isinstance(value, list | tuple) and any(isinstance(part, Tensor) for part in value):
+            value = torch.stack([torch.as_tensor(part, dtype=torch.float64, device=device) for part in value])
+        plain = isinstance(value, float | list | tuple)
+        times = torch.as_tensor(value, dtype=torch.float64 if plain else None, device=device)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"t must hold numbers: {error}") from None
     if times.is_complex() or times.dtype == torch.bool:
