@@ -32,11 +32,12 @@ def first_evaluation(term: Any, t0: Tensor, y0: Tensor, *, pure: bool, again: bo
         FieldError: the result has another device, or the field changed its input, or is not pure.
     """
     given = y0.clone()
+    version = given._version
     before = _outside_state(term.function, y0.device) if pure else None
     f0: Tensor = term.field(t0, given)
     if f0.device != y0.device:
         raise FieldError(f"the field returned a tensor on {f0.device} for a state on {y0.device}")
-    if not torch.equal(torch.nan_to_num(given), torch.nan_to_num(y0)):
+    if given._version != version or not torch.equal(torch.nan_to_num(given), torch.nan_to_num(y0)):
         raise FieldError("the field changed its state argument in place; work on a copy, or use out-of-place operators")
     if before is not None:
         _compare(before, _outside_state(term.function, y0.device))
