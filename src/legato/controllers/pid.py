@@ -27,6 +27,8 @@ from ..core.errors import InputError
 __all__ = ["PID", "Verdict"]
 
 _LEAST_ERROR = 1e-10
+# A rejected step is followed by a smaller one even where safety is 1 and the error just above 1.
+_GREATEST_RETREAT = 0.99
 
 
 class Verdict(NamedTuple):
@@ -46,7 +48,7 @@ class PID:
 
     Arguments:
         proportional, integral, derivative: the coefficients k_P, k_I, k_D. (0, 1, 0) is the classical I controller.
-        safety: the factor s in (0, 1].
+        safety: the factor s, from `shrink` to 1.
         shrink: the least factor by which a step may change, in (0, 1).
         grow: the greatest, above 1.
 
@@ -72,12 +74,13 @@ class PID:
     ) -> None:
         if not 0 < shrink < 1 < grow:
             raise InputError(f"expected 0 < shrink < 1 < grow; got shrink={shrink}, grow={grow}")
-        if not 0 < safety <= 1:
-            raise InputError(f"expected 0 < safety <= 1; got {safety}")
+        if not shrink <= safety <= 1:
+            raise InputError(f"expected shrink <= safety <= 1; got safety={safety}, shrink={shrink}")
         if not integral > 0:
             raise InputError(f"the integral coefficient must be above zero, or errors are not corrected; got {integral}")
         self.proportional, self.integral, self.derivative = proportional, integral, derivative
         self.safety, self.shrink, self.grow = safety, shrink, grow
+        self._retreat_most = min(safety, _GREATEST_RETREAT)
 
     def __repr__(self) -> str:
         return f"PID({self.proportional}, {self.integral}, {self.derivative}, safety={self.safety})"
@@ -116,9 +119,9 @@ class PID:
         bounded = error.clamp(min=_LEAST_ERROR)
         first, second, third = self._exponents(order + 1)
         raw = self.safety * bounded**-first * last**second * before**-third
-        highest = torch.where(rejected, 1.0, self.grow)
+        highest = torch.where(rejected, torch.ones_like(error), self.grow)
         onward = torch.minimum(raw.clamp(min=self.shrink), highest)
-        retreat = (self.safety * bounded ** (-1 / (order + 1))).clamp(self.shrink, self.safety)
+        retreat = (self.safety * bounded ** (-1 / (order + 1))).clamp(self.shrink, self._retreat_most)
         retreat = torch.where(error.isfinite(), retreat, self.shrink)
         memory = (torch.where(accept, bounded, last), torch.where(accept, last, before), ~accept)
         return Verdict(accept, torch.where(accept, onward, retreat), memory)
@@ -126,7 +129,7 @@ class PID:
     def _retreat(self, error: float, power: int) -> float:
         if not math.isfinite(error):
             return self.shrink
-        return min(max(self.safety * error ** (-1 / power), self.shrink), self.safety)
+        return min(max(self.safety * error ** (-1 / power), self.shrink), self._retreat_most)
 
     def _exponents(self, power: int) -> tuple[float, float, float]:
         return (
