@@ -89,8 +89,8 @@ class _SharedMarch:
         size = min(max(self.size, floor), task.limits.dt_max)
         remaining = target - self.t
         lands = size >= abs(remaining) * _LANDING
-        dt = remaining if lands else self.sign * size
-        end = target if lands else self.t + dt
+        end = target if lands else self.t + self.sign * size
+        dt = end - self.t  # as the clock takes it: rounding must not add up where time is large against the step
         t0, t1 = self._field_times(end, lands)
         begin, finish, span = self._as_tensors(t0, t1, dt, final and lands)
         step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=span, sums=self.sums)
@@ -144,7 +144,8 @@ class _SharedMarch:
             self.ledger.component[rows] = found.component[rows]
         self._close(rows, status)
         self._freeze()
-        self.size = self.size_before if self.failures > 1 else size
+        if task.controller.adaptive:
+            self.size = self.size_before if self.failures > 1 else size
         self.failures = 0
 
     def _freeze(self) -> None:
