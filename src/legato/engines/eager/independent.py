@@ -99,8 +99,8 @@ class _IndependentMarch:
         target = self._target()
         remaining = target - self.t
         lands = size >= remaining.abs() * _LANDING
-        dt = torch.where(lands, remaining, self.sign * size)
-        end = torch.where(lands, target, self.t + dt)
+        end = torch.where(lands, target, self.t + self.sign * size)
+        dt = end - self.t  # as the clock takes it: rounding must not add up where time is large against the step
         to_the_end = lands & (target == task.t1[self.rows])
         step, first = self._step(end, dt, lands, to_the_end)
         error = self._error(step)
@@ -112,16 +112,16 @@ class _IndependentMarch:
         self.march.steps[self.rows] += 1
         self.march.accepted[self.rows] += accept
         index = None if bool(accept.all()) else accept.nonzero().squeeze(1)
-        self.march.evaluations[self.rows] += task.term.calls - calls
         if self.graph and index is not None:
             step = self._again(index, dt, to_the_end)
         self._advance(step, first, accept=accept, index=index, end=end, dt=dt, to_the_end=to_the_end)
+        self.march.evaluations[self.rows] += task.term.calls - calls
         self.memory = verdict.memory
         if task.controller.adaptive:
             factor = torch.as_tensor(verdict.factor)
             kept = torch.where(lands & accept, size, 0.0)
             self.size = torch.maximum(dt.abs() * factor, kept)
-        self.after_jump = accept & lands & self._is_jump(end)
+        self.after_jump = torch.where(accept, lands & self._is_jump(end), self.after_jump)
         self._settle(accept, error, at_floor=at_floor, done=accept & to_the_end)
 
     def _step(self, end: Tensor, dt: Tensor, lands: Tensor, to_the_end: Tensor) -> tuple[ExplicitStep, Tensor]:
