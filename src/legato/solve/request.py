@@ -65,7 +65,7 @@ class Request:
             inner = self.layout._replace(batch_shape=torch.Size((rows,)))
             y0 = y0.reshape(rows, *y0.shape[batch_dims:])
             self.term = self.term.seen_as_rows(inner, batch_dims)
-        t0, t1 = plan.t0.detach(), plan.t1.detach()
+        t0, t1 = plan.t0.detach().contiguous(), plan.t1.detach().contiguous()
         sign = torch.where(t1 >= t0, 1.0, -1.0).to(torch.float64)
         assert plan.counts is not None
         main: Any = RowTimes(plan.save.detach(), plan.counts, sign)
