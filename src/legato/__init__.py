@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from .compat import odeint, odeint_adjoint
 from .core.errors import LegatoError, SolveError
 from .core.status import Status
+from .models import NeuralODE
 from .solution import Solution
 from .solve import solve
 from .version import __version__
 
-__all__ = ["LegatoError", "Solution", "SolveError", "Status", "__version__", "solve"]
+__all__ = ["LegatoError", "NeuralODE", "Solution", "SolveError", "Status", "__version__", "odeint", "odeint_adjoint", "solve"]
