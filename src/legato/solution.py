@@ -11,6 +11,7 @@ from torch import Tensor
 from .core.errors import InputError
 from .core.packing import Layout
 from .core.status import Status
+from .paths import RowsDensePath
 
 __all__ = ["Solution", "Stats", "diagnosis"]
 
@@ -99,9 +100,14 @@ class Solution:
         if self._path is None:
             raise InputError("this solution has no dense output; pass dense=True to solve")
         times = torch.as_tensor(t, dtype=torch.float64, device=self.t_reached.device)
-        value = self._path.evaluate(times, derivative=derivative)
-        leading = value.dim() - self._packed_ys.dim() + 1
-        return self._layout.unpack(value.to(self._packed_ys.dtype), leading=leading)
+        value = self._path.evaluate(times, derivative=derivative).to(self._packed_ys.dtype)
+        state = self._packed_ys.shape[1:]
+        leading = value.shape[: value.dim() - len(state)] if not self._rows_path else times.shape[:1]
+        return self._layout.unpack(value.reshape(*leading, *state), leading=len(leading))
+
+    @property
+    def _rows_path(self) -> bool:
+        return isinstance(self._path, RowsDensePath)
 
 
 def diagnosis(status: Tensor, t_reached: Tensor, component: Tensor, layout: Layout) -> str:
@@ -121,6 +127,7 @@ def diagnosis(status: Tensor, t_reached: Tensor, component: Tensor, layout: Layo
         if int(component[first]) >= 0:
             where += f", {layout.component(int(component[first]))}"
         count = f"{len(rows)} x " if len(rows) > 1 else ""
-        lines.append(f"{count}{Status(code).name} ({where}{', the earliest' if len(rows) > 1 else ''}): {Status(code).advice}.")
+        lines.append(
+            f"{count}{Status(code).name} ({where}{', the earliest' if len(rows) > 1 else ''}): {Status(code).advice}."
+        )
     return "\n".join(lines)
-

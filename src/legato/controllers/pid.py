@@ -77,7 +77,9 @@ class PID:
         if not shrink <= safety <= 1:
             raise InputError(f"expected shrink <= safety <= 1; got safety={safety}, shrink={shrink}")
         if not integral > 0:
-            raise InputError(f"the integral coefficient must be above zero, or errors are not corrected; got {integral}")
+            raise InputError(
+                f"the integral coefficient must be above zero, or errors are not corrected; got {integral}"
+            )
         self.proportional, self.integral, self.derivative = proportional, integral, derivative
         self.safety, self.shrink, self.grow = safety, shrink, grow
         self._retreat_most = min(safety, _GREATEST_RETREAT)

@@ -44,6 +44,11 @@ class Tolerances(NamedTuple):
         positive = self.atol > 0 if isinstance(self.atol, float) else False
         return scale if positive else scale.clamp_(min=torch.finfo(scale.dtype).tiny)
 
+    def reshaped(self, shape: torch.Size) -> Tolerances:
+        """Return the tolerances for a state that is laid out as `shape`."""
+        rtol, atol = (part.reshape(shape) if isinstance(part, Tensor) else part for part in self)
+        return Tolerances(rtol, atol)
+
     def rows(self, index: Tensor, row_count: int) -> Tolerances:
         """Return the tolerances of some rows, where a tolerance differs from row to row."""
 

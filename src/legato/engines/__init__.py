@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ..core.catalogue import Catalogue
-from .eager import Eager
+from .eager import Eager, beside, beside_rows
 from .task import Clock, Limits, March, StepRecord, Task
 
-__all__ = ["ENGINES", "Clock", "Eager", "Limits", "March", "StepRecord", "Task"]
+__all__ = ["ENGINES", "Clock", "Eager", "Limits", "March", "StepRecord", "Task", "beside", "beside_rows"]
 
-ENGINES: Catalogue[Eager] = Catalogue("engine", {"eager": (Eager(), "any field: PyTorch's eager operators in a lean loop")})
+ENGINES: Catalogue[Eager] = Catalogue(
+    "engine", {"eager": (Eager(), "any field: PyTorch's eager operators in a lean loop")}
+)

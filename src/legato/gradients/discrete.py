@@ -109,4 +109,3 @@ def _drop_missing(cotangent: Tensor | None, value: Tensor) -> Tensor | None:
     if cotangent is None:
         return None
     return torch.where(value.isnan(), torch.zeros_like(cotangent), cotangent)
-

@@ -204,6 +204,10 @@ class RowDense(RowSteps):
         """Keep nothing; a polynomial needs a step."""
         return None
 
+    def finish(self, y0: Tensor) -> Tensor:
+        """Return the polynomials; constant ones where no row made a step."""
+        return self._assemble(self._length, y0) if self._parts else y0[None, :, None]
+
     def _emission(self, step: Any) -> Tensor:
         return torch.as_tensor(step.coefficients()).movedim(0, 1)
 

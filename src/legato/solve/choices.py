@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from ..core.structure import flatten
 from ..engines import ENGINES, Limits
 from ..solvers import SOLVERS, ExplicitRungeKutta, Tableau
 
-__all__ = ["choose_controller", "choose_engine", "choose_limits", "choose_solver", "choose_tolerances"]
+__all__ = ["choose_controller", "choose_engine", "choose_limits", "choose_solver", "choose_tolerances", "forced_times"]
 
 _DEFAULTS = {torch.float64: (1e-7, 1e-9), torch.float32: (1e-5, 1e-7)}
 
@@ -48,6 +49,8 @@ def choose_controller(controller: Any, solver: Any, dt0: float | None) -> Any:
     """
     if isinstance(controller, str):
         controller = CONTROLLERS[controller]
+    elif controller is not None and dt0 is not None and not getattr(controller, "adaptive", True):
+        raise InputError(f"{controller!r} sets the step sizes, so dt0 = {dt0} has no meaning; leave one of them out")
     if controller is None:
         if solver.adaptive:
             return PID()
@@ -103,20 +106,26 @@ def choose_tolerances(rtol: Any, atol: Any, layout: Layout, like: Tensor) -> Tol
         for name, value, default in (("rtol", rtol, defaults[0]), ("atol", atol, defaults[1]))
     ]
     relative, absolute = packed
-    if not isinstance(relative, Tensor) and not isinstance(absolute, Tensor) and relative == absolute == 0:
+    if bool(((torch.as_tensor(relative) == 0) & (torch.as_tensor(absolute) == 0)).any()):
         raise InputError("rtol and atol are both zero; at least one must be above zero")
     least = 4 * torch.finfo(real).eps
     if not isinstance(relative, Tensor) and 0 < relative < least:
-        warnings.warn(
-            f"rtol = {relative:.3g} is below what {real} resolves; {least:.3g} is used instead", stacklevel=4
-        )
+        warnings.warn(f"rtol = {relative:.3g} is below what {real} resolves; {least:.3g} is used instead", stacklevel=4)
         relative = least
     return Tolerances(relative, absolute)
 
 
-def step_grid(controller: Any) -> tuple[float, ...]:
-    """Return the times at which a controller wants steps to end."""
-    return controller.times if isinstance(controller, Grid) else ()
+def forced_times(controller: Any, given: Sequence[float]) -> tuple[float, ...]:
+    """Return the times at which a controller, or the user, wants steps to end.
+
+    Raises:
+        InputError: a time is not a finite number.
+    """
+    own = controller.times if isinstance(controller, Grid) else ()
+    times = tuple(float(time) for time in (*given, *own))
+    if not all(math.isfinite(time) for time in times):
+        raise InputError(f"stops and jumps must be finite times; got {times}")
+    return times
 
 
 def _pack(value: Any, layout: Layout, like: Tensor, real: torch.dtype, name: str) -> float | Tensor:

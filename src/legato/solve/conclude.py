@@ -47,7 +47,12 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str)
         status=march.status.view(batch),
         t_reached=march.t_reached.view(batch),
         stats=Stats(
-            march.steps.view(batch), march.accepted.view(batch), march.evaluations.view(batch), outcome.checks, "eager", outcome.gradient
+            march.steps.view(batch),
+            march.accepted.view(batch),
+            march.evaluations.view(batch),
+            outcome.checks,
+            "eager",
+            outcome.gradient,
         ),
         mask=mask,
         _layout=layout,

@@ -19,7 +19,7 @@ from ..core.packing import Layout, layout_of
 from ..gradients import GRADIENTS
 from ..solution import Solution
 from ..terms import ODETerm
-from .choices import choose_controller, choose_engine, choose_limits, choose_solver, choose_tolerances, step_grid
+from .choices import choose_controller, choose_engine, choose_limits, choose_solver, choose_tolerances, forced_times
 from .conclude import conclude
 from .request import Request
 from .running import run
@@ -140,8 +140,8 @@ def solve(
         tolerances=choose_tolerances(rtol, atol, layout, packed),
         norm=norm,
         limits=limits,
-        stops=(*stops, *step_grid(control)),
-        jumps=tuple(float(jump) for jump in jumps),
+        stops=forced_times(control, stops),
+        jumps=forced_times(None, jumps),
         save=save,
         dense=dense,
     )
@@ -153,7 +153,9 @@ def solve(
 def _initial_state(y0: Any, layout: Layout) -> Tensor:
     """Return the packed initial state, in a dtype that can be integrated."""
     if not (layout.dtype.is_floating_point or layout.dtype.is_complex):
-        raise InputError(f"the state has dtype {layout.dtype}; it changes continuously, so pass y0.double() or y0.float()")
+        raise InputError(
+            f"the state has dtype {layout.dtype}; it changes continuously, so pass y0.double() or y0.float()"
+        )
     packed = layout.pack(y0)
     if layout.dtype in _HALF:
         packed = packed.float()

@@ -23,6 +23,7 @@ class Request:
 
     def __init__(self, **given: Any) -> None:
         self.term: ODETerm = given["term"]
+        self.field = self.term.function
         self.layout: Layout = given["layout"]
         self.plan: TimePlan = given["plan"]
         self.settings = {name: given[name] for name in ("solver", "controller", "tolerances", "limits")}
@@ -30,7 +31,6 @@ class Request:
         self.stops, self.jumps = given["stops"], given["jumps"]
         self.save, self.dense = given["save"], given["dense"]
         self.independent = False
-        self.column: Tensor | None = None
 
     def shared_task(self, y0: Tensor) -> Task:
         """Return the task in which all samples take the same steps."""
@@ -64,6 +64,8 @@ class Request:
         if batch_dims != 1:
             inner = self.layout._replace(batch_shape=torch.Size((rows,)))
             y0 = y0.reshape(rows, *y0.shape[batch_dims:])
+            tolerances = self.settings["tolerances"]
+            self.settings["tolerances"] = tolerances.reshaped(y0.shape)
             self.term = self.term.seen_as_rows(inner, batch_dims)
         t0, t1 = plan.t0.detach().contiguous(), plan.t1.detach().contiguous()
         sign = torch.where(t1 >= t0, 1.0, -1.0).to(torch.float64)
@@ -90,5 +92,5 @@ class Request:
     def _stops(self, t0: float, t1: float) -> tuple[float, ...]:
         """Return the forced stops strictly inside the interval, in its direction."""
         low, high = min(t0, t1), max(t0, t1)
-        inside = {float(stop) for stop in (*self.stops, *self.jumps) if low < float(stop) < high}
+        inside = {stop for stop in (*self.stops, *self.jumps) if low < stop < high}
         return tuple(sorted(inside, reverse=t1 < t0))

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..core.status import Status
 from ..core.structure import flatten
-from ..engines import March, Task
+from ..engines import March, Task, beside, beside_rows
 from ..gradients import Captured, Inputs, Seen, attach_discrete, leaf_parameters
 from ..terms import ODETerm, check_rows, first_evaluation
 from .request import Request
@@ -18,7 +19,9 @@ from .request import Request
 __all__ = ["Outcome", "run"]
 
 _SEEN = Seen()
+"""Fields that have been watched through a whole solve."""
 _PURE = Seen()
+"""Fields that have been found to give the same result twice."""
 
 
 class Outcome(NamedTuple):
@@ -32,44 +35,47 @@ class Outcome(NamedTuple):
 
 def run(task: Task, request: Request, *, gradient: str, engine: Any) -> Outcome:
     """Run a task and attach the gradient that was asked for, where anything wants one."""
-    field, grad = request.term.function, torch.is_grad_enabled()
-    if task.layout.rows == 0:
-        return Outcome(engine.march(task), [], "none", 0)
-    detached = replace(task, y0=task.y0.detach(), clock=None)
-    if gradient == "direct" and grad:
-        term, checks = _prepared_term(task, request, check=False)
-        task = replace(task, term=term)
-        march = engine.march(task, graph=True)
+    if task.y0.numel() == 0:
+        return _empty(task, request)
+    term, checks = _prepared_term(task, request)
+    if gradient == "direct" and torch.is_grad_enabled():
+        checks += _check_once(term, task, request)
+        march = engine.march(replace(task, term=term), graph=True)
         return Outcome(march, march.values, "direct", checks)
+    return _run_discrete(replace(task, term=term), request, pure=gradient == "discrete", engine=engine, checks=checks)
+
+
+def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, checks: int) -> Outcome:
+    """March without a graph, watching what the field uses, and attach the transpose where anything wants it."""
+    field, grad, term = request.field, torch.is_grad_enabled(), task.term
     known = [*leaf_parameters(field), *_tensors_of(request.term.args)]
-    watch = Captured([*known, task.y0])
+    watch = Captured(known)
     whole = grad and field not in _SEEN
+    again = pure and field not in _PURE
+    bare = replace(task, y0=task.y0.detach(), clock=None)
     with torch.no_grad():
         with watch if grad else nullcontext():
-            term, checks = _prepared_term(detached, request, check=True)
-            f0 = _start(term, detached, request, pure=gradient != "direct")
-        checks += 0 if field in _PURE or gradient == "direct" else 1
-        _PURE.add(field)
-        depends = grad and (task.y0.requires_grad or task.clock is not None or bool(known) or bool(watch.found) or whole)
-        ready = replace(detached, term=term, f0=f0, keep=depends)
+            f0 = first_evaluation(term, _start_time(bare, request), bare.y0, pure=pure, again=again)
+        if again and not term.copies:
+            _PURE.add(field)
+        wanted = task.y0.requires_grad or task.clock is not None or bool(known) or bool(watch.found) or whole
+        ready = replace(bare, f0=f0, keep=grad and wanted)
         term.counter.calls = 1
         with watch if whole else nullcontext():
             march = engine.march(ready)
-    if not depends:
-        return Outcome(march, march.values, "none", checks)
-    _SEEN.add(field)
-    inputs = [tensor for tensor in [*known, *watch.tensors] if tensor.requires_grad]
-    if not inputs and not task.y0.requires_grad and task.clock is None:
+    if grad:
+        _SEEN.add(field)
+    found = {id(tensor): tensor for tensor in (*known, *watch.tensors) if tensor.requires_grad}
+    inputs = Inputs(task.y0, tuple(found.values()), task.clock)
+    if not (ready.keep and (found or task.y0.requires_grad or task.clock is not None)):
         march.record = []
-        return Outcome(march, march.values, "none", checks)
-    module = isinstance(field, torch.nn.Module)
-    values = attach_discrete(
-        engine, ready, march, Inputs(task.y0, tuple(inputs), task.clock), check_all=not module
-    )
-    return Outcome(march, values, "discrete", checks)
+        return Outcome(march, march.values, "none", checks + again)
+    check_all = not isinstance(field, torch.nn.Module)
+    values = attach_discrete(engine, ready, march, inputs, check_all=check_all)
+    return Outcome(march, values, "discrete", checks + again)
 
 
-def _prepared_term(task: Task, request: Request, *, check: bool) -> tuple[ODETerm, int]:
+def _prepared_term(task: Task, request: Request) -> tuple[ODETerm, int]:
     """Return the term in the form its times need, and the evaluations spent on finding out."""
     term: ODETerm = request.term
     if not request.independent:
@@ -81,14 +87,48 @@ def _prepared_term(task: Task, request: Request, *, check: bool) -> tuple[ODETer
     return checked, spent
 
 
-def _start(term: ODETerm, task: Task, request: Request, *, pure: bool) -> Tensor:
-    """Return the field at the start, its contract checked."""
+def _check_once(term: ODETerm, task: Task, request: Request) -> int:
+    """Check the contract of a field that was not checked before; return the evaluations spent."""
+    if request.field in _SEEN:
+        return 0
+    with torch.no_grad():
+        first_evaluation(term, _start_time(task, request), task.y0.detach(), pure=False, again=False)
+    _SEEN.add(request.field)
+    spent = term.counter.calls
+    term.counter.calls = 0
+    return spent
+
+
+def _start_time(task: Task, request: Request) -> Tensor:
+    """Return the time of the first evaluation, as the field is to see it."""
+    dtype, device = task.term.time_dtype, task.y0.device
     if request.independent:
-        shape = (-1, *(1,) * (task.y0.dim() - 1))
-        time = task.t0.to(term.time_dtype).view(shape)
-    else:
-        time = torch.tensor(task.t0, dtype=term.time_dtype, device=task.y0.device)
-    return first_evaluation(term, time, task.y0, pure=pure, again=pure and term.function not in _PURE)
+        time = torch.where(_in(task.t0, task.jumps), beside_rows(task.t0, task.t1, dtype), task.t0)
+        return time.to(dtype).view(-1, *(1,) * (task.y0.dim() - 1))
+    begin = beside(task.t0, task.t1, dtype) if task.t0 in task.jumps else task.t0
+    return torch.tensor(begin, dtype=dtype, device=device)
+
+
+def _in(times: Tensor, jumps: frozenset[float]) -> Tensor:
+    return torch.isin(times, torch.tensor(sorted(jumps), dtype=times.dtype, device=times.device))
+
+
+def _empty(task: Task, request: Request) -> Outcome:
+    """Return the outcome for a state without any component: nothing to do, and done."""
+    rows, device = task.layout.rows, task.y0.device
+    count = request.plan.save.shape[-1]
+    zeros = torch.zeros(rows, dtype=torch.int64, device=device)
+    ends = torch.as_tensor(request.plan.t1.detach(), dtype=torch.float64, device=device).expand(rows).clone()
+    march = March(
+        values=[],
+        status=torch.full((rows,), int(Status.SUCCESS), dtype=torch.int8, device=device),
+        t_reached=ends,
+        component=zeros - 1,
+        steps=zeros,
+        accepted=zeros,
+        evaluations=zeros,
+    )
+    return Outcome(march, [task.y0[None].expand(count, *task.y0.shape)], "none", 0)
 
 
 def _tensors_of(args: Any) -> list[Tensor]:

@@ -74,7 +74,9 @@ def read_times(t: Any, *, rows: int, device: torch.device) -> TimePlan:
 
 def _span(t: tuple, rows: int, device: torch.device) -> TimePlan:
     if len(t) != 2:
-        raise InputError(f"a tuple of times is a span (t0, t1); got {len(t)} entries. Pass a grid as a list or a tensor")
+        raise InputError(
+            f"a tuple of times is a span (t0, t1); got {len(t)} entries. Pass a grid as a list or a tensor"
+        )
     t0, t1 = (_as_times(part, device) for part in t)
     if t0.dim() > 1 or t1.dim() > 1:
         raise InputError("the ends of a span are numbers or tensors of one entry per sample")

@@ -32,7 +32,6 @@ class ExplicitStep:
 
     __slots__ = ("_extra", "dt", "sums", "t0", "t1", "tableau", "term", "y0", "y1")
 
-
     def __init__(
         self, tableau: Tableau, term: Any, sums: Sums, *, t0: Any, t1: Any, dt: Any, y0: Tensor, y1: Tensor
     ) -> None:
@@ -142,7 +141,9 @@ class ExplicitRungeKutta:
         result: Tensor = term.field(t0, y0)
         return result
 
-    def step(self, term: Any, t0: Any, t1: Any, y0: Tensor, carry: Tensor | None, *, dt: Any, sums: Sums) -> ExplicitStep:
+    def step(
+        self, term: Any, t0: Any, t1: Any, y0: Tensor, carry: Tensor | None, *, dt: Any, sums: Sums
+    ) -> ExplicitStep:
         """Take one step of size `dt` from `t0` to `t1`.
 
         Arguments:

@@ -33,6 +33,10 @@ class ODETerm:
         compute_dtype: the dtype of the packed state; half-precision states are integrated in float32.
         time_dtype: the dtype of the field's time.
         per_sample: whether to run the field under `vmap`, one sample at a time with its own 0-d time.
+        counter: the count of evaluations to go on with.
+
+    Attributes:
+        copies: whether results are copied, for a field that returns one buffer of its own again and again.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class ODETerm:
         self.device = device
         self.per_sample = per_sample
         self.counter = Counter() if counter is None else counter
+        self.copies = False
         self.field = self._vmapped if per_sample else self._direct
 
     @property
@@ -106,7 +111,9 @@ class ODETerm:
             "counter": self.counter,
             **changes,
         }
-        return ODETerm(settings.pop("function"), settings.pop("layout"), **settings)
+        term = ODETerm(settings.pop("function"), settings.pop("layout"), **settings)
+        term.copies = self.copies
+        return term
 
     def _direct(self, t: Tensor, y: Tensor) -> Tensor:
         self.counter.calls += 1
@@ -139,7 +146,7 @@ class ODETerm:
                     f"the field returned {packed.dtype} for a state of {given.dtype}; convert one to the other"
                 )
             packed = packed.to(y.dtype)
-        return packed
+        return packed.clone() if self.copies else packed
 
     def _vmapped(self, t: Tensor, y: Tensor) -> Tensor:
         """Evaluate one sample at a time, as a batch of one with a 0-d time."""
@@ -157,15 +164,21 @@ class ODETerm:
         return torch.func.vmap(one, in_dims=dims)(times, y, *leaves)
 
     def _check_structure(self, result: Any, state: Any) -> None:
-        try:
-            count = len(flatten(result)[0])
-        except ValueError as error:
-            raise FieldError(f"the field's result is not a structure of tensors like the state: {error}") from None
-        if type(result) is not type(state) or count != len(self.layout.shapes):
+        """Refuse a result that is not the state's structure, leaf by leaf."""
+        leaves, _ = flatten(result)
+        expected, _ = flatten(state)
+        tensors = all(isinstance(leaf, Tensor) for leaf in leaves)
+        if type(result) is not type(state) or len(leaves) != len(expected) or not tensors:
             raise FieldError(
-                f"the field returned a {type(result).__name__} of {count} tensors for a state that is a "
-                f"{type(state).__name__} of {len(self.layout.shapes)}; return the same structure"
+                f"the field returned a {type(result).__name__} of {len(leaves)} leaves for a state that is a "
+                f"{type(state).__name__} of {len(expected)} tensors; return the same structure of tensors"
             )
+        for place, (leaf, like) in enumerate(zip(leaves, expected, strict=True)):
+            if leaf.shape != like.shape:
+                raise FieldError(
+                    f"leaf {place} of the field's result has shape {tuple(leaf.shape)} for a leaf of the state of shape "
+                    f"{tuple(like.shape)}; it must hold the derivative of every component"
+                )
 
 
 class _RowsView:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..task import March, Task
+from .clock import beside, beside_rows
 from .independent import march_independent
 from .reverse import Cotangents, reverse
 from .shared import march_shared
 
-__all__ = ["Cotangents", "Eager"]
+__all__ = ["Cotangents", "Eager", "beside", "beside_rows"]
 
 
 class Eager:

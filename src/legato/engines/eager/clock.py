@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
-__all__ = ["beside", "resolution"]
+__all__ = ["beside", "beside_rows", "resolution", "row_resolution"]
 
 
 def resolution(t: float, dtype: torch.dtype) -> float:
@@ -21,3 +22,15 @@ def beside(t: float, toward: float, dtype: torch.dtype) -> float:
     here = torch.tensor(t, dtype=dtype)
     there = torch.tensor(math.copysign(math.inf, toward - t), dtype=dtype)
     return float(torch.nextafter(here, there))
+
+
+def row_resolution(t: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the spacing of the numbers of `dtype` around each of `t`, float64."""
+    if dtype == torch.float64:
+        return torch.nextafter(t.abs(), torch.full_like(t, torch.inf)) - t.abs()
+    return (t.abs() * torch.finfo(dtype).eps).clamp(min=torch.finfo(dtype).tiny)
+
+
+def beside_rows(t: Tensor, toward: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the numbers of `dtype` next to each of `t` in the direction of `toward`, as float64."""
+    return torch.nextafter(t.to(dtype), toward.to(dtype)).double()

@@ -15,6 +15,7 @@ from ...solvers.explicit import ExplicitStep
 from ...solvers.sums import TensorSums
 from ..first_step import first_step
 from ..task import March, StepRecord, Task
+from .clock import beside_rows, row_resolution
 
 __all__ = ["march_independent", "row_times"]
 
@@ -60,9 +61,9 @@ class _IndependentMarch:
         self.sign = torch.where(task.t1 >= task.t0, 1.0, -1.0).to(torch.float64)
         self.failures = torch.zeros(count, dtype=torch.int64, device=device)
         self.attempts = 0
-        self.after_jump = torch.zeros(count, dtype=torch.bool, device=device)
         self.stops = torch.tensor(sorted(task.stops), dtype=torch.float64, device=device)
         self.jumps = torch.tensor(sorted(task.jumps), dtype=torch.float64, device=device)
+        self.after_jump = self._is_jump(task.t0)
         self.record: list[StepRecord] = []
         self.march = March(
             values=[],
@@ -105,7 +106,7 @@ class _IndependentMarch:
         step, first = self._step(end, dt, lands, to_the_end)
         error = self._error(step)
         verdict = task.controller.judge_rows(error, self.memory, order=task.solver.error_order or task.solver.order)
-        at_floor = dt.abs() <= floor
+        at_floor = torch.minimum(size, dt.abs()) <= floor
         forced = at_floor if task.limits.force else torch.zeros_like(at_floor)
         accept = (verdict.accept | forced) & error.isfinite()
         self.attempts += 1
@@ -127,8 +128,8 @@ class _IndependentMarch:
     def _step(self, end: Tensor, dt: Tensor, lands: Tensor, to_the_end: Tensor) -> tuple[ExplicitStep, Tensor]:
         """Return the attempted step of the active rows and its first stage."""
         task = self.task
-        begin = torch.where(self.after_jump, _beside(self.t, end, self.term.time_dtype), self.t)
-        finish = torch.where(lands & self._is_jump(end), _beside(end, self.t, self.term.time_dtype), end)
+        begin = self._begin()
+        finish = torch.where(lands & self._is_jump(end), beside_rows(end, self.t, self.term.time_dtype), end)
         self.field_times = begin, finish
         if self.graph and task.clock is not None:
             begin, finish, dt = row_times(task, None if self.all_active else self.rows, begin, dt, to_the_end)
@@ -245,7 +246,11 @@ class _IndependentMarch:
             scale = tolerances.scale(step.y0, step.y1)
             scaled = tuple(error / scale for error in step.errors())
             size = scaled[0].abs().reshape(len(self.rows), -1)
-            self.worst = torch.where(size.isfinite(), size, torch.inf).argmax(1) if size.shape[1] else torch.zeros_like(self.rows)
+            self.worst = (
+                torch.where(size.isfinite(), size, torch.inf).argmax(1)
+                if size.shape[1]
+                else torch.zeros_like(self.rows)
+            )
             return torch.as_tensor(task.solver.combine(tuple(task.measure(part) for part in scaled))).double()
 
     def _first_sizes(self) -> None:
@@ -261,10 +266,10 @@ class _IndependentMarch:
             self.size = torch.full_like(self.t, size)
         else:
             if self.carry is None and not (self.graph and task.clock is not None):
-                self.carry = task.solver.start(self.term, at(self.t), self.y)
+                self.carry = task.solver.start(self.term, at(self._begin()), self.y)
             with torch.no_grad():
                 y0 = self.y.detach()
-                f0 = task.solver.start(self.term, at(self.t), y0) if self.carry is None else self.carry.detach()
+                f0 = task.solver.start(self.term, at(self._begin()), y0) if self.carry is None else self.carry.detach()
 
                 def advance(h: Tensor) -> Tensor:
                     dt = self.sign * h
@@ -299,6 +304,11 @@ class _IndependentMarch:
         before_end = inside & ((stop - end) * self.sign < 0)
         return torch.where(before_end, stop, end)
 
+    def _begin(self) -> Tensor:
+        """Return where the field sees the next step begin: just beside a jump, never on it."""
+        end = self.task.t1[self.rows]
+        return torch.where(self.after_jump, beside_rows(self.t, end, self.term.time_dtype), self.t)
+
     def _is_jump(self, t: Tensor) -> Tensor:
         return torch.isin(t, self.jumps) if len(self.jumps) else torch.zeros_like(t, dtype=torch.bool)
 
@@ -306,7 +316,7 @@ class _IndependentMarch:
         limit = self.task.limits.dt_min
         if limit is not None:
             return torch.full_like(self.t, limit)
-        return 10 * _resolution(self.t, self.term.time_dtype)
+        return 10 * row_resolution(self.t, self.term.time_dtype)
 
     def _unresolvable(self) -> Tensor:
         """Return the mask of active rows whose interval the field's time cannot resolve."""
@@ -314,15 +324,5 @@ class _IndependentMarch:
         if dtype == torch.float64:
             return torch.zeros_like(self.rows, dtype=torch.bool)
         end = self.task.t1[self.rows]
-        finest = _resolution(torch.maximum(self.t.abs(), end.abs()), dtype)
+        finest = row_resolution(torch.maximum(self.t.abs(), end.abs()), dtype)
         return (end - self.t).abs() < 100 * finest
-
-
-def _resolution(t: Tensor, dtype: torch.dtype) -> Tensor:
-    if dtype == torch.float64:
-        return torch.nextafter(t.abs(), torch.full_like(t, torch.inf)) - t.abs()
-    return (t.abs() * torch.finfo(dtype).eps).clamp(min=torch.finfo(dtype).tiny)
-
-
-def _beside(t: Tensor, toward: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.nextafter(t.to(dtype), toward.to(dtype)).double()

@@ -14,6 +14,7 @@ one vector-Jacobian product a step, of a step computed again from its stored sta
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor
 from ...solvers.sums import ChainSums, TensorSums
 from ..task import Clock, March, StepRecord, Task
 from .independent import row_times
+from .swapped import Swapped
 
 __all__ = ["Cotangents", "reverse"]
 
@@ -100,13 +102,14 @@ class _Sweep:
         if not self.moved and not kept:
             return
         with torch.enable_grad():
-            y0 = state if self.create_graph and state.requires_grad else state.detach().requires_grad_()
+            y0, inputs, swap = self._sources(state)
             times = self._times(record)
-            step = self._step(record, y0, times)
-            wanted = None if times is None else times.save
-            results = [step.y1, *(output.emit(step, slots, wanted) for output, slots, _ in kept)]
+            with swap:
+                step = self._step(record, y0, times)
+                wanted = None if times is None else times.save
+                results = [step.y1, *(output.emit(step, slots, wanted) for output, slots, _ in kept)]
         end = self.cotangent if record.rows is None else self.cotangent[record.rows]
-        sources = [y0, *self.inputs, *(() if times is None else times.leaves)]
+        sources = [y0, *inputs, *(() if times is None else times.leaves)]
         if check:
             self.check(results, sources)
         if not any(result.requires_grad for result in results):
@@ -140,6 +143,21 @@ class _Sweep:
     def end(self) -> Cotangents:
         return Cotangents(self.cotangent, self.sums, None if self.clock is None else tuple(self.clock))  # type: ignore[arg-type]
 
+    def _sources(self, state: Tensor) -> tuple[Tensor, list[Tensor], Any]:
+        """Return the state and the inputs to differentiate by, and the context that puts them in the originals' place.
+
+        A source behind which another source lies would be counted twice, by the sweep and by whoever made it. So every
+        source that has a history, and every one where the sweep itself is differentiated, is a copy of its own.
+        """
+        if self.create_graph:
+            copies = [tensor.view_as(tensor) for tensor in self.inputs]
+            return state.view_as(state), copies, Swapped(self.inputs, copies)
+        y0 = state.detach().requires_grad_()
+        if all(tensor.is_leaf for tensor in self.inputs):
+            return y0, self.inputs, nullcontext()
+        copies = [tensor if tensor.is_leaf else tensor.detach().requires_grad_() for tensor in self.inputs]
+        return y0, copies, Swapped(self.inputs, copies)
+
     def _step(self, record: StepRecord, y0: Tensor, times: _Times | None) -> Any:
         task = self.task
         term = record.term.fresh() if record.rows is None else record.term.rows(record.rows)
@@ -157,7 +175,8 @@ class _Sweep:
         task = self.task
         if task.clock is None:
             return None
-        leaves = task.clock if self.create_graph else Clock(*(part.detach().requires_grad_() for part in task.clock))
+        copy = (lambda part: part.view_as(part)) if self.create_graph else (lambda part: part.detach().requires_grad_())
+        leaves = Clock(*(copy(part) for part in task.clock))
         if isinstance(record.dt, Tensor):
             step = row_times(task.with_clock(leaves), record.rows, record.t0, record.dt, record.lands)
         else:
@@ -181,4 +200,3 @@ class _Times(NamedTuple):
     step: tuple[Tensor, Tensor, Tensor]
     save: Tensor
     leaves: tuple[Tensor, ...]
-

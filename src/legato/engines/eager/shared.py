@@ -51,7 +51,7 @@ class _SharedMarch:
         self.ledger = Ledger(task.layout.rows, task.t0, task.y0.device)
         self.live: Tensor | None = None
         self.steps = self.accepted = self.failures = 0
-        self.after_jump = False
+        self.after_jump = task.t0 in task.jumps
         self.record: list[StepRecord] = []
 
     def run(self) -> March:
@@ -100,7 +100,7 @@ class _SharedMarch:
         forced = task.limits.force and size <= floor and math.isfinite(error)
         if not ((verdict.accept and math.isfinite(error)) or forced):
             self.carry = self.sums.stage(0)
-            self._refuse(step, error, factor=verdict.factor, size=abs(dt), at_floor=abs(dt) <= floor)
+            self._refuse(step, error, factor=verdict.factor, size=abs(dt), at_floor=min(size, abs(dt)) <= floor)
             return False
         slots = tuple(
             output.after(step, store, t0=self.t, t1=end, live=self.live, times=self.save_times)
@@ -187,10 +187,11 @@ class _SharedMarch:
             return float(task.controller.dt)
         longest = min(abs(task.t1 - task.t0), task.limits.dt_max)
         if self.carry is None and not self.tensor_times:
-            self.carry = task.solver.start(self.term, self._time(self.t), self.y)
+            self.carry = task.solver.start(self.term, self._time(self._begin()), self.y)
         with torch.no_grad():
             y0 = self.y.detach()
-            f0 = task.solver.start(self.term, self._time(self.t), y0) if self.carry is None else self.carry.detach()
+            f0 = self.carry
+            f0 = task.solver.start(self.term, self._time(self._begin()), y0) if f0 is None else f0.detach()
 
             def advance(h: Tensor) -> Tensor:
                 dt = self.sign * float(h)
@@ -210,12 +211,12 @@ class _SharedMarch:
 
     def _field_times(self, end: float, lands: bool) -> tuple[float, float]:
         """Return the step's ends as the field sees them: just beside a jump, never on it."""
-        begin, dtype = self.t, self.term.time_dtype
-        if self.after_jump:
-            begin = beside(begin, self.task.t1, dtype)
         if lands and end in self.task.jumps:
-            end = beside(end, self.task.t0, dtype)
-        return begin, end
+            end = beside(end, self.task.t0, self.term.time_dtype)
+        return self._begin(), end
+
+    def _begin(self) -> float:
+        return beside(self.t, self.task.t1, self.term.time_dtype) if self.after_jump else self.t
 
     def _as_tensors(self, t0: float, t1: float, dt: float, to_the_end: bool) -> tuple[Any, Any, Any]:
         """Return the step's times as tensors of the clock where autograd wants them, else as they are."""
@@ -245,9 +246,7 @@ class _SharedMarch:
         return self.ledger.whole or bool(self.ledger.live.any())
 
     def _close(self, rows: Tensor, status: Status) -> None:
-        self.ledger.close(
-            rows, status, t=self.t, steps=self.steps, accepted=self.accepted, evaluations=self.term.calls
-        )
+        self.ledger.close(rows, status, t=self.t, steps=self.steps, accepted=self.accepted, evaluations=self.term.calls)
 
 
 def _make_sums(task: Task, graph: bool) -> Sums:
