@@ -97,6 +97,7 @@ class _SharedMarch:
         self.steps += 1
         error = self._error(step)
         verdict = task.controller.judge(error, self.memory, order=task.solver.error_order or task.solver.order)
+        self.memory = verdict.memory
         forced = task.limits.force and size <= floor and math.isfinite(error)
         if not ((verdict.accept and math.isfinite(error)) or forced):
             self.carry = self.sums.stage(0)
@@ -108,7 +109,6 @@ class _SharedMarch:
         )
         if task.keep:
             self.record.append(StepRecord(self.term, t0, t1, dt, self.y, slots, final and lands, self.live))
-        self.memory = verdict.memory
         self.accepted += 1
         self.failures = 0
         self.t, self.y, self.carry = end, step.y1, step.carry
