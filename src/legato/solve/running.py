@@ -20,6 +20,8 @@ __all__ = ["Outcome", "run"]
 
 _SEEN = Seen()
 """Fields that have been watched through a whole solve."""
+_CHECKED = Seen()
+"""Fields whose contract has been checked under the direct gradient, which watches nothing."""
 _PURE = Seen()
 """Fields that have been found to give the same result twice."""
 
@@ -89,11 +91,11 @@ def _prepared_term(task: Task, request: Request) -> tuple[ODETerm, int]:
 
 def _check_once(term: ODETerm, task: Task, request: Request) -> int:
     """Check the contract of a field that was not checked before; return the evaluations spent."""
-    if request.field in _SEEN:
+    if request.field in _CHECKED:
         return 0
     with torch.no_grad():
         first_evaluation(term, _start_time(task, request), task.y0.detach(), pure=False, again=False)
-    _SEEN.add(request.field)
+    _CHECKED.add(request.field)
     spent = term.counter.calls
     term.counter.calls = 0
     return spent
