@@ -164,11 +164,12 @@ class ODETerm:
         return torch.func.vmap(one, in_dims=dims)(times, y, *leaves)
 
     def _check_structure(self, result: Any, state: Any) -> None:
-        """Refuse a result that is not the state's structure, leaf by leaf."""
+        """Refuse a result that is not the state's structure, leaf by leaf; a list may stand for a tuple."""
         leaves, _ = flatten(result)
         expected, _ = flatten(state)
         tensors = all(isinstance(leaf, Tensor) for leaf in leaves)
-        if type(result) is not type(state) or len(leaves) != len(expected) or not tensors:
+        alike = type(result) is type(state) or (isinstance(result, list | tuple) and isinstance(state, list | tuple))
+        if not alike or len(leaves) != len(expected) or not tensors:
             raise FieldError(
                 f"the field returned a {type(result).__name__} of {len(leaves)} leaves for a state that is a "
                 f"{type(state).__name__} of {len(expected)} tensors; return the same structure of tensors"
