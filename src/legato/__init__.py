@@ -10,4 +10,14 @@ from .solution import Solution
 from .solve import solve
 from .version import __version__
 
-__all__ = ["LegatoError", "NeuralODE", "Solution", "SolveError", "Status", "__version__", "odeint", "odeint_adjoint", "solve"]
+__all__ = [
+    "LegatoError",
+    "NeuralODE",
+    "Solution",
+    "SolveError",
+    "Status",
+    "__version__",
+    "odeint",
+    "odeint_adjoint",
+    "solve",
+]
