@@ -1,0 +1,178 @@
+"""`legato solve`: a named problem of the catalogue, to a table and a picture, with its error where that is known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time as clock
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import torch
+import typer
+from torch import Tensor
+
+from ..plots import save_picture, solution_picture
+from ..plots.embedding import write_whole
+from ..problems import PROBLEMS, Problem
+from ..solution import Solution
+from ..solve import solve as solve_field
+from .options import Debug, Force, Json
+from .output import Output, number, session, table
+from .places import free_files
+
+__all__ = ["solve"]
+
+_SHOWN = 12  # components in the printed table
+
+
+class _Solved(NamedTuple):
+    """A solution on the grid of the table, and at the times of the reference."""
+
+    solution: Solution
+    times: Tensor
+    states: Tensor
+    errors: list[dict[str, float]]
+    drifts: dict[str, float]
+    seconds: float
+
+
+def solve(
+    problem: Annotated[
+        str | None, typer.Argument(help="A name of the catalogue; without one they are listed.", show_default=False)
+    ] = None,
+    solver: Annotated[str, typer.Option("--solver", help="A method; `legato doctor` lists them.")] = "tsit5",
+    rtol: Annotated[float, typer.Option("--rtol", help="The relative tolerance.")] = 1e-7,
+    atol: Annotated[
+        float | None,
+        typer.Option("--atol", help="The absolute tolerance; default the problem's, or 1e-9.", show_default=False),
+    ] = None,
+    dt0: Annotated[
+        float | None,
+        typer.Option(
+            "--dt0", help="The first step; every one, for methods without an error estimate.", show_default=False
+        ),
+    ] = None,
+    max_steps: Annotated[int, typer.Option("--max-steps", help="The greatest number of attempted steps.")] = 100_000,
+    times: Annotated[int, typer.Option("--times", min=2, help="How many times the table holds.")] = 201,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Default runs/solve-PROBLEM.", show_default=False),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Solve a named problem, to a table (CSV) and a picture.
+
+    legato solve
+
+    legato solve lotka-volterra --solver dop853 --rtol 1e-10 -o runs/cycle
+    """
+    with session("solve", as_json=json, debug=debug) as output:
+        if problem is None:
+            _list(output)
+            return
+        chosen = PROBLEMS[problem]
+        folder = Path("runs") / f"solve-{chosen.name}" if out is None else out
+        numbers, picture = free_files(folder, ("solution.csv", "solution.svg"), force=force)
+        atol = atol if atol is not None else chosen.atol if chosen.atol is not None else 1e-9
+        options = {"solver": solver, "rtol": rtol, "atol": atol, "dt0": dt0, "max_steps": max_steps}
+        solved = _solve(chosen, times, options)
+        drawn = solution_picture(
+            solved.times.numpy(), solved.states.numpy(), names=chosen.components, title=f"{chosen.name}: {chosen.title}"
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(numbers, _csv(chosen, solved))
+        save_picture(picture, drawn)
+        values = _values(chosen, solved, options) | {"files": [str(numbers), str(picture)]}
+        output.result(values)
+        _show(output, chosen, solved, values)
+
+
+def _list(output: Output) -> None:
+    rows = []
+    for name, one in PROBLEMS.items():
+        span = f"{number(one.t0)} to {number(one.t1)}"
+        rows.append(
+            (name, str(len(one.y0)), span, one.title + (" (stiff)" if one.stiff and "stiff" not in one.title else ""))
+        )
+    output.show(table(("problem", "size", "time", ""), rows, right=("size",)))
+    facts = ("name", "title", "components", "t0", "t1", "stiff")
+    output.result({"problems": [{fact: getattr(one, fact) for fact in facts} for one in PROBLEMS.values()]})
+
+
+def _solve(problem: Problem, count: int, options: dict[str, Any]) -> _Solved:
+    """Solve on an even grid with the times of the reference between, in double precision."""
+    even = torch.linspace(problem.t0, problem.t1, count, dtype=torch.float64)
+    answers = [answer for answer in problem.references if problem.t0 < answer.t <= problem.t1]
+    extra = torch.tensor([answer.t for answer in answers], dtype=torch.float64)
+    grid = torch.cat([even, extra]).unique()
+    began = clock.perf_counter()
+    with torch.no_grad():
+        solution = solve_field(problem.field, problem.initial(), grid, jumps=problem.jumps, **options)
+    seconds = clock.perf_counter() - began
+    states = solution.ys[torch.searchsorted(grid, even)]
+    errors = []
+    for answer, place in zip(answers, torch.searchsorted(grid, extra), strict=True):
+        known = torch.tensor(answer.y, dtype=torch.float64)
+        error = (solution.ys[place] - known).abs()
+        scaled = error / (options["atol"] + options["rtol"] * known.abs())
+        errors.append({"t": answer.t, "error": float(error.max()), "tolerances": float(scaled.max())})
+    drifts = {}
+    for invariant in problem.invariants:
+        kept = invariant.function(states)
+        drifts[invariant.name] = float((kept - kept[0]).abs().max())
+    return _Solved(solution, even, states, errors, drifts, seconds)
+
+
+def _csv(problem: Problem, solved: _Solved) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("t", *problem.components))
+    for t, state in zip(solved.times.tolist(), solved.states.tolist(), strict=True):
+        writer.writerow((repr(t), *map(repr, state)))
+    return text.getvalue().encode()
+
+
+def _values(problem: Problem, solved: _Solved, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the result as plain JSON values."""
+    stats = solved.solution.stats
+    return {
+        "problem": problem.name,
+        "title": problem.title,
+        **options,
+        "t0": problem.t0,
+        "t1": problem.t1,
+        "components": list(problem.components),
+        "end": solved.states[-1].tolist(),
+        "steps": int(stats.steps),
+        "accepted": int(stats.accepted),
+        "evaluations": int(stats.evaluations),
+        "seconds": solved.seconds,
+        "errors": solved.errors,
+        "drifts": solved.drifts,
+    }
+
+
+def _show(output: Output, problem: Problem, solved: _Solved, values: dict[str, Any]) -> None:
+    output.show(f"{problem.name}: {problem.title}", problem.equations)
+    rows = [
+        (name, number(start, 6), number(end, 10))
+        for name, start, end in zip(problem.components, problem.y0, values["end"], strict=True)
+    ]
+    left = len(rows) - _SHOWN
+    headings = ("component", f"t = {number(problem.t0)}", f"t = {number(problem.t1, 6)}")
+    output.show(table(headings, rows[:_SHOWN], right=headings[1:]))
+    if left > 0:
+        output.show(f"and {left} more components in the table")
+    output.show(
+        f"{values['solver']}: {values['accepted']} steps ({values['steps'] - values['accepted']} more rejected), "
+        f"{values['evaluations']} evaluations of the field, {number(values['seconds'], 2)} s"
+    )
+    for row in solved.errors:
+        error, tolerances = number(row["error"], 2), number(row["tolerances"], 2)
+        output.show(f"error at t = {number(row['t'], 6)}: {error} ({tolerances} tolerances) against the reference")
+    for name, drift in solved.drifts.items():
+        output.show(f"drift of {name}: {number(drift, 2)}")
+    output.show(f"written: {', '.join(values['files'])}")
