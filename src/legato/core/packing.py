@@ -65,7 +65,7 @@ class Layout(NamedTuple):
             return packed
         front = packed.shape[: leading + self.batch_dims]
         parts = packed.split(self.sizes, dim=-1)
-        return self.rebuild([part.reshape(*front, *shape) for part, shape in zip(parts, self.shapes, strict=True)])
+        return self.rebuild([part.reshape((*front, *shape)) for part, shape in zip(parts, self.shapes, strict=True)])
 
     def component(self, index: int) -> str:
         """Name a component of the packed state, for a message."""
