@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import legato
 from legato.core.errors import InputError, OptionError
@@ -101,6 +102,22 @@ def test_inside_sequential_the_gradient_reaches_the_layers_before_and_after() ->
     exact_end = after(before(y) @ torch.linalg.matrix_exp(field.matrix).mT)
     exact = torch.autograd.grad(exact_end.square().sum(), parameters)
     assert max(relative(mine, theirs) for mine, theirs in zip(found, exact, strict=True)) < 1e-8
+
+
+def test_under_a_checkpoint_or_with_saved_tensors_on_the_host_the_gradient_has_the_same_bits() -> None:
+    field, y = Linear(matrix()), states().requires_grad_()
+    layer = legato.NeuralODE(field)
+
+    def gradients(end: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(end.square().sum(), (field.matrix, y))
+
+    plain = gradients(layer(y))
+    kept = gradients(checkpoint(layer, y, use_reentrant=False))
+    with torch.autograd.graph.save_on_cpu():
+        moved = gradients(layer(y))
+    for found in (kept, moved):
+        assert torch.equal(found[0], plain[0])
+        assert torch.equal(found[1], plain[1])
 
 
 def test_training_recovers_the_matrix_whose_exponential_made_the_data() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 from ..core.errors import GradientError
@@ -44,9 +45,17 @@ class Captured(TorchFunctionMode):
         for value in values:
             if isinstance(value, Tensor):
                 if value.requires_grad and id(value) not in self._known:
-                    self.found[id(value)] = value
+                    self._note(value)
             elif isinstance(value, tuple | list):
                 self._look(value)
+
+    def _note(self, value: Tensor) -> None:
+        """Remember a tensor, or, for a view made while no graph is recorded (`weight.mT`), what it is a view of."""
+        base = value._base
+        if base is not None and base.requires_grad and value.is_leaf:
+            value = base
+        if id(value) not in self._known:
+            self.found[id(value)] = value
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -94,16 +103,17 @@ def refuse_unknown(results: Sequence[Tensor], known: Sequence[Tensor]) -> None:
     Raises:
         GradientError: a leaf tensor that requires a gradient is not among the known ones: its gradient would be lost.
     """
-    leaves = {id(tensor) for tensor in known if tensor.grad_fn is None}
-    reached = {tensor.grad_fn for tensor in known if tensor.grad_fn is not None}
-    waiting = [result.grad_fn for result in results if result.grad_fn is not None]
+    # By nodes, not by tensors: under hooks on saved tensors (checkpoint, save_on_cpu) autograd hands back new objects.
+    with torch.enable_grad():
+        reached: set[Any] = {get_gradient_edge(tensor).node for tensor in known if tensor.requires_grad}
+    waiting: list[Any] = [result.grad_fn for result in results if result.grad_fn is not None]
     while waiting:
         node = waiting.pop()
         if node is None or node in reached:
             continue
         reached.add(node)
         variable = getattr(node, "variable", None)
-        if variable is not None and id(variable) not in leaves:
+        if variable is not None:
             raise GradientError(
                 f"the field used a tensor of shape {tuple(variable.shape)} that requires a gradient, but not in the "
                 "evaluations in which such tensors are looked for, so its gradient would be lost; pass it in args="
