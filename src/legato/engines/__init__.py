@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..core.catalogue import Catalogue
 from .eager import Eager, beside, beside_rows
-from .task import Clock, Limits, March, StepRecord, Task
+from .task import Clock, Limits, March, StepRecord, Task, Ties
 
-__all__ = ["ENGINES", "Clock", "Eager", "Limits", "March", "StepRecord", "Task", "beside", "beside_rows"]
+__all__ = ["ENGINES", "Clock", "Eager", "Limits", "March", "StepRecord", "Task", "Ties", "beside", "beside_rows"]
 
 ENGINES: Catalogue[Eager] = Catalogue(
     "engine", {"eager": (Eager(), "any field: PyTorch's eager operators in a lean loop")}

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.norms import Tolerances
 from ..core.packing import Layout
 
-__all__ = ["Clock", "Limits", "March", "StepRecord", "Task"]
+__all__ = ["Clock", "Limits", "March", "StepRecord", "Task", "Ties"]
 
 
 class Limits(NamedTuple):
@@ -33,6 +33,20 @@ class Limits(NamedTuple):
     force: bool = False
 
 
+class Ties(NamedTuple):
+    """How a step's times depend on those of the solve: bools, or masks of one entry per row.
+
+    Attributes:
+        to_start: whether no forced stop lies between the start and the step, so that the step moves with the start.
+        to_end: whether it lands on the end.
+        to_stop: whether it lands on a forced stop.
+    """
+
+    to_start: Any
+    to_end: Any
+    to_stop: Any
+
+
 class Clock(NamedTuple):
     """The times of a solve where they carry a gradient: 0-d `t0` and `t1`, and the save times."""
 
@@ -40,17 +54,24 @@ class Clock(NamedTuple):
     t1: Tensor
     times: Tensor
 
-    def step(self, offset: float, dt: float, to_the_end: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Return `t0, t1, dt` of a step as tensors.
+    def step(self, ties: Ties, t0: Any, t1: Any, dt: Any, *, rows: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return `t0, t1, dt` of a step as tensors of the same values that move with the clock's.
 
-        A step begins at `t0 + offset`, the sum of step sizes that do not depend on the times; only the step to the end of
-        the interval has a size that does.
+        A step begins at `clock.t0` plus step sizes that do not depend on the times, until a forced stop has been passed;
+        only a step that lands on the end or on a stop has a size that depends on them.
+
+        Arguments:
+            ties: how the step is tied to the ends and to stops.
+            t0, t1, dt: where the step begins and ends as the field sees it, and its size: numbers, or tensors of one entry
+                per row.
+            rows: the rows that take the step, or None for all.
         """
-        begin = self.t0 + offset
-        if to_the_end:
-            return begin, self.t1, self.t1 - begin
-        size = torch.full_like(begin, dt)
-        return begin, begin + size, size
+        start, end = (part if rows is None else part[rows] for part in (self.t0, self.t1))
+        with_start, with_end = (part - part.detach() for part in (start, end))
+        begin_moves = torch.where(_mask(ties.to_start, start), with_start, 0.0)
+        lands = _mask(ties.to_end, start) | _mask(ties.to_stop, start)
+        end_moves = torch.where(_mask(ties.to_end, start), with_end, torch.where(lands, 0.0, begin_moves))
+        return begin_moves + t0, end_moves + t1, end_moves - begin_moves + dt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +126,7 @@ class StepRecord(NamedTuple):
         t0, t1, dt: where the step began, where it ended and its size: floats, or one entry per row in `rows`.
         y0: the state at `t0`.
         slots: for each output, what it kept of this step.
-        lands: whether the step ended on the end of the interval: a bool, or one per row.
+        ties: how the step's times depend on those of the solve.
         live: the mask of rows that had not failed, or None for all.
         rows: the indices of the rows that took this step, or None for all (independent steps).
     """
@@ -116,7 +137,7 @@ class StepRecord(NamedTuple):
     dt: Any
     y0: Tensor
     slots: tuple[Any, ...]
-    lands: Any
+    ties: Ties
     live: Tensor | None = None
     rows: Tensor | None = None
 
@@ -150,3 +171,7 @@ class March:
     def device(self) -> torch.device:
         """The device of the per-row results."""
         return self.status.device
+
+
+def _mask(value: Any, like: Tensor) -> Tensor:
+    return torch.as_tensor(value, device=like.device)

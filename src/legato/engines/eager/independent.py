@@ -14,10 +14,10 @@ from ...outputs.rows import RowStep
 from ...solvers.explicit import ExplicitStep
 from ...solvers.sums import TensorSums
 from ..first_step import first_step
-from ..task import March, StepRecord, Task
+from ..task import March, StepRecord, Task, Ties
 from .clock import beside_rows, row_resolution
 
-__all__ = ["march_independent", "row_times"]
+__all__ = ["march_independent"]
 
 _LANDING = 1 - 1e-8
 _NONFINITE_ATTEMPTS = 20
@@ -32,20 +32,6 @@ def march_independent(task: Task, *, graph: bool) -> March:
     """
     with torch.set_grad_enabled(graph):
         return _IndependentMarch(task, graph).run()
-
-
-def row_times(task: Task, rows: Tensor | None, t0: Tensor, dt: Tensor, lands: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return `t0, t1, dt` of steps as tensors that depend on the clock's times.
-
-    A row's step begins at its `t0` plus step sizes that do not depend on the times; only the step to the end has a size
-    that does.
-    """
-    clock = task.clock
-    assert clock is not None
-    first, last, given = (value if rows is None else value[rows] for value in (clock.t0, clock.t1, task.t0))
-    begin = first + (t0 - given)
-    size = torch.where(lands, last - begin, dt)
-    return begin, torch.where(lands, last, begin + size), size
 
 
 class _IndependentMarch:
@@ -64,6 +50,7 @@ class _IndependentMarch:
         self.stops = torch.tensor(sorted(task.stops), dtype=torch.float64, device=device)
         self.jumps = torch.tensor(sorted(task.jumps), dtype=torch.float64, device=device)
         self.after_jump = self._is_jump(task.t0)
+        self.from_start = torch.ones(count, dtype=torch.bool, device=device)
         self.record: list[StepRecord] = []
         self.march = March(
             values=[],
@@ -103,7 +90,8 @@ class _IndependentMarch:
         end = torch.where(lands, target, self.t + self.sign * size)
         dt = end - self.t  # as the clock takes it: rounding must not add up where time is large against the step
         to_the_end = lands & (target == task.t1[self.rows])
-        step, first = self._step(end, dt, lands, to_the_end)
+        ties = Ties(self.from_start, to_the_end, lands & ~to_the_end)
+        step, first = self._step(end, dt, lands, ties)
         error = self._error(step)
         verdict = task.controller.judge_rows(error, self.memory, order=task.solver.error_order or task.solver.order)
         at_floor = torch.minimum(size, dt.abs()) <= floor
@@ -114,25 +102,28 @@ class _IndependentMarch:
         self.march.accepted[self.rows] += accept
         index = None if bool(accept.all()) else accept.nonzero().squeeze(1)
         if self.graph and index is not None:
-            step = self._again(index, dt, to_the_end)
-        self._advance(step, first, accept=accept, index=index, end=end, dt=dt, to_the_end=to_the_end)
+            step = self._again(index, dt, ties)
+        self._advance(step, first, accept=accept, index=index, end=end, dt=dt, ties=ties)
         self.march.evaluations[self.rows] += task.term.calls - calls
         self.memory = verdict.memory
         if task.controller.adaptive:
             factor = torch.as_tensor(verdict.factor)
             kept = torch.where(lands & accept, size, 0.0)
             self.size = torch.maximum(dt.abs() * factor, kept)
+        self.from_start = self.from_start & ~(accept & ties.to_stop)
         self.after_jump = torch.where(accept, lands & self._is_jump(end), self.after_jump)
         self._settle(accept, error, at_floor=at_floor, done=accept & to_the_end)
 
-    def _step(self, end: Tensor, dt: Tensor, lands: Tensor, to_the_end: Tensor) -> tuple[ExplicitStep, Tensor]:
+    def _step(self, end: Tensor, dt: Tensor, lands: Tensor, ties: Ties) -> tuple[ExplicitStep, Tensor]:
         """Return the attempted step of the active rows and its first stage."""
         task = self.task
         begin = self._begin()
         finish = torch.where(lands & self._is_jump(end), beside_rows(end, self.t, self.term.time_dtype), end)
         self.field_times = begin, finish
         if self.graph and task.clock is not None:
-            begin, finish, dt = row_times(task, None if self.all_active else self.rows, begin, dt, to_the_end)
+            begin, finish, dt = task.clock.step(
+                ties, begin, finish, dt, rows=None if self.all_active else self.rows
+            )
         sums = TensorSums(self.y, self.term.time_dtype)
         carry = self.carry
         if carry is not None and bool(self.after_jump.any()):
@@ -140,13 +131,15 @@ class _IndependentMarch:
         step = task.solver.step(self.term, begin, finish, self.y, carry, dt=dt, sums=sums)
         return step, sums.stage(0)
 
-    def _again(self, index: Tensor, dt: Tensor, to_the_end: Tensor) -> ExplicitStep:
+    def _again(self, index: Tensor, dt: Tensor, ties: Ties) -> ExplicitStep:
         """Take the step again on the accepted rows alone, so that no gradient passes through a rejected one."""
         task = self.task
         begin, finish = (value[index] for value in self.field_times)
         size, y0 = dt[index], self.y[index]
         if task.clock is not None:
-            begin, finish, size = row_times(task, self.rows[index], begin, size, to_the_end[index])
+            begin, finish, size = task.clock.step(
+                Ties(*(mask[index] for mask in ties)), begin, finish, size, rows=self.rows[index]
+            )
         part = self.term.rows(index)
         sums = TensorSums(y0, self.term.time_dtype)
         return task.solver.step(part, begin, finish, y0, None, dt=size, sums=sums)
@@ -160,7 +153,7 @@ class _IndependentMarch:
         index: Tensor | None,
         end: Tensor,
         dt: Tensor,
-        to_the_end: Tensor,
+        ties: Ties,
     ) -> None:
         """Hand the accepted rows to the outputs and the record, and move them on; `index` is None where all are."""
         task = self.task
@@ -170,7 +163,7 @@ class _IndependentMarch:
             times = task.clock.times if self.graph and task.clock is not None else None
             slots = tuple(output.after(taken, times) for output in task.outputs)
             if task.keep:
-                self._record(slots, index, dt, to_the_end)
+                self._record(slots, index, dt, ties)
         if index is None:
             self.y, self.carry = step.y1, step.carry
         elif part:
@@ -182,15 +175,15 @@ class _IndependentMarch:
             self.carry = None if step.carry is None else torch.where(column, step.carry, first)
         self.t = torch.where(accept, end, self.t)
 
-    def _record(self, slots: tuple, index: Tensor | None, dt: Tensor, to_the_end: Tensor) -> None:
+    def _record(self, slots: tuple, index: Tensor | None, dt: Tensor, ties: Ties) -> None:
         """Keep what the transpose of the accepted rows' step needs."""
         begin, finish = self.field_times
         rows = None if index is None and self.all_active else self.rows
-        parts: tuple = (begin, finish, dt, self.y, to_the_end, rows)
+        parts: tuple = (begin, finish, dt, self.y, rows, *ties)
         if index is not None:
             parts = tuple(None if part is None else part[index] for part in parts)
-        t0, t1, size, y0, lands, rows = parts
-        self.record.append(StepRecord(self.task.term, t0, t1, size, y0, slots, lands, rows=rows))
+        t0, t1, size, y0, rows, *masks = parts
+        self.record.append(StepRecord(self.task.term, t0, t1, size, y0, slots, Ties(*masks), rows=rows))
 
     def _settle(self, accept: Tensor, error: Tensor, *, at_floor: Tensor, done: Tensor) -> None:
         """Let the rows leave that are done or beyond help."""
@@ -223,6 +216,7 @@ class _IndependentMarch:
         self.all_active = False
         self.t, self.y, self.sign = self.t[index], self.y[index], self.sign[index]
         self.failures, self.after_jump = self.failures[index], self.after_jump[index]
+        self.from_start = self.from_start[index]
         self.carry = None if self.carry is None else self.carry[index]
         if hasattr(self, "memory"):
             self.memory = tuple(part[index] for part in self.memory)

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from ...solvers.sums import ChainSums, TensorSums
 from ..task import Clock, March, StepRecord, Task
-from .independent import row_times
 from .swapped import Swapped
 
 __all__ = ["Cotangents", "reverse"]
@@ -177,10 +176,7 @@ class _Sweep:
             return None
         copy = (lambda part: part.view_as(part)) if self.create_graph else (lambda part: part.detach().requires_grad_())
         leaves = Clock(*(copy(part) for part in task.clock))
-        if isinstance(record.dt, Tensor):
-            step = row_times(task.with_clock(leaves), record.rows, record.t0, record.dt, record.lands)
-        else:
-            step = leaves.step(record.t0 - task.t0, record.dt, record.lands)
+        step = leaves.step(record.ties, record.t0, record.t1, record.dt, rows=record.rows)
         return _Times(step, leaves.times, tuple(leaves))
 
     def _accumulate(self, sums: list[Any], parts: Sequence[Tensor | None]) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...core.status import Status
 from ...solvers.sums import BufferSums, ChainSums, Sums, TensorSums
 from ..first_step import first_step
-from ..task import March, StepRecord, Task
+from ..task import March, StepRecord, Task, Ties
 from .clock import beside, resolution
 from .isolation import Ledger, find_offenders, without_rows
 
@@ -52,6 +52,7 @@ class _SharedMarch:
         self.live: Tensor | None = None
         self.steps = self.accepted = self.failures = 0
         self.after_jump = task.t0 in task.jumps
+        self.from_start = True
         self.record: list[StepRecord] = []
 
     def run(self) -> March:
@@ -92,7 +93,8 @@ class _SharedMarch:
         end = target if lands else self.t + self.sign * size
         dt = end - self.t  # as the clock takes it: rounding must not add up where time is large against the step
         t0, t1 = self._field_times(end, lands)
-        begin, finish, span = self._as_tensors(t0, t1, dt, final and lands)
+        ties = Ties(self.from_start, lands and final, lands and not final)
+        begin, finish, span = self._as_tensors(t0, t1, dt, ties)
         step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=span, sums=self.sums)
         self.steps += 1
         error = self._error(step)
@@ -108,12 +110,13 @@ class _SharedMarch:
             for output, store in zip(task.outputs, self.stores, strict=True)
         )
         if task.keep:
-            self.record.append(StepRecord(self.term, t0, t1, dt, self.y, slots, final and lands, self.live))
+            self.record.append(StepRecord(self.term, t0, t1, dt, self.y, slots, ties, self.live))
         self.accepted += 1
         self.failures = 0
         self.t, self.y, self.carry = end, step.y1, step.carry
         if task.controller.adaptive:
             self.size = max(abs(dt) * verdict.factor, size if lands else 0.0)
+        self.from_start = self.from_start and not lands
         self.after_jump = lands and target in task.jumps
         if self.after_jump:
             self.carry = None
@@ -139,7 +142,8 @@ class _SharedMarch:
                 at_floor=Status.TIME_RESOLUTION if coarse else Status.DT_MIN,
             )
         rows = self.ledger.live if found is None else found.rows
-        status = Status.NONFINITE if found is None else found.status
+        stuck = Status.TIME_RESOLUTION if coarse else Status.DT_MIN
+        status = found.status if found is not None else stuck if math.isfinite(error) else Status.NONFINITE
         if found is not None:
             self.ledger.component[rows] = found.component[rows]
         self._close(rows, status)
@@ -218,12 +222,12 @@ class _SharedMarch:
     def _begin(self) -> float:
         return beside(self.t, self.task.t1, self.term.time_dtype) if self.after_jump else self.t
 
-    def _as_tensors(self, t0: float, t1: float, dt: float, to_the_end: bool) -> tuple[Any, Any, Any]:
+    def _as_tensors(self, t0: float, t1: float, dt: float, ties: Ties) -> tuple[Any, Any, Any]:
         """Return the step's times as tensors of the clock where autograd wants them, else as they are."""
         clock = self.task.clock
         if not self.tensor_times or clock is None:
             return t0, t1, dt
-        return clock.step(t0 - self.task.t0, dt, to_the_end)
+        return clock.step(ties, t0, t1, dt)
 
     def _floor(self) -> float:
         limit = self.task.limits.dt_min

@@ -1,0 +1,126 @@
+"""A run folder: the files of a fitted model, human-readable, without pickle, each written whole or not at all.
+
+    model.safetensors   weights and scaling
+    config.json         format, versions, what was read and how, the model's shape, settings
+    metrics.json        scores beside baselines
+    log.jsonl           one record per training iteration
+    history.parquet     the series that forecasts start from
+    forecast.csv        series, time, variable, mean, 0.1 ... 0.9
+    report.html         the report
+    checkpoint.safetensors   while training, or after an interruption
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from ..core.errors import InputError, ModelFileError
+from ..data.frames import write_whole
+
+__all__ = ["FORMAT", "RunFolder"]
+
+FORMAT = 1
+
+
+class RunFolder:
+    """The files of one run.
+
+    Arguments:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def create(self, *, force: bool = False, resume: bool = False) -> RunFolder:
+        """Make the folder, refusing one that holds a run unless it may be replaced or gone on with.
+
+        Raises:
+            InputError: the folder exists and is not empty, or is a file.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path} is a file; name a folder for the run")
+        if self.path.is_dir() and any(self.path.iterdir()) and not (force or resume):
+            raise InputError(
+                f"the run folder {self.path} exists already; --force replaces it, --resume goes on with an interrupted fit"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        if force:
+            for name in _FILES:
+                (self.path / name).unlink(missing_ok=True)
+        return self
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of the run's files."""
+        return self.path / name
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file."""
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        write_whole(self.file(name), (text + "\n").encode())
+
+    def read_json(self, name: str) -> Any:
+        """Return a JSON file's value.
+
+        Raises:
+            ModelFileError: the file is missing or damaged.
+        """
+        try:
+            return json.loads(self.file(name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ModelFileError(f"{self.path} is no run folder: it has no {name}. `legato fit` makes one") from None
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ModelFileError(f"{self.file(name)} is damaged: {error}") from None
+
+    def write_tensors(self, name: str, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+        """Write tensors with facts as safetensors; the facts are one JSON string, so that the bytes are always the same."""
+        content = save(dict(sorted(tensors.items())), metadata={"legato": json.dumps(facts, sort_keys=True)})
+        write_whole(self.file(name), content)
+
+    def read_tensors(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Return tensors and facts.
+
+        Raises:
+            ModelFileError: the file is missing, damaged or not of this program.
+        """
+        path = self.file(name)
+        try:
+            with safe_open(str(path), framework="pt") as opened:
+                facts = json.loads((opened.metadata() or {})["legato"])
+                return {key: opened.get_tensor(key) for key in opened.keys()}, facts  # noqa: SIM118 - not a dict
+        except FileNotFoundError:
+            raise ModelFileError(f"{self.path} has no {name}") from None
+        except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+            raise ModelFileError(f"{path} is damaged or was not written by legato: {error}") from None
+
+    def check_format(self, config: Any) -> dict[str, Any]:
+        """Return a configuration of a format that this version reads.
+
+        Raises:
+            ModelFileError: it is newer, or no configuration at all.
+        """
+        if not isinstance(config, dict) or not isinstance(config.get("format"), int):
+            raise ModelFileError(f"{self.file('config.json')} is not a run's configuration")
+        if config["format"] > FORMAT:
+            raise ModelFileError(
+                f"{self.path} was written by a newer legato (format {config['format']}, this one reads {FORMAT}); upgrade"
+            )
+        return config
+
+
+_FILES = (
+    "model.safetensors",
+    "config.json",
+    "metrics.json",
+    "log.jsonl",
+    "history.parquet",
+    "forecast.csv",
+    "report.html",
+    "checkpoint.safetensors",
+)
