@@ -61,15 +61,17 @@ def check(
         if errors:
             more = f" (and {len(errors) - 1} more above)" if len(errors) > 1 else ""
             first = errors[0]
+            text = as_options(str(first))
+            named = text if report.source in text else f"{report.source}: {text}"
             where = {"row": first.rows[0] if first.rows else None, "column": first.column}
-            output.error(ExitCode.DATA, f"{report.source}: {as_options(str(first))}{more}", where)
+            output.error(ExitCode.DATA, f"{named}{more}", where)
 
 
 def _show(output: Output, report: Report) -> None:
-    """Print what was read, as what, and what was noticed."""
-    if report.columns:
-        output.show(_columns(report))
-    output.show(*_facts(report))
+    """Print what was read, as what, and what was noticed; where nothing was read, the error says it all."""
+    if not report.columns:
+        return
+    output.show(_columns(report), *_facts(report))
     if report.findings:
         output.show(_findings(report.findings))
     if report.good:

@@ -63,7 +63,7 @@ _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE}
 
 _KEYWORDS = (
-    *("time", "series", "target", "time_unit", "horizon", "steps", "at", "seed", "members", "max_time"),
+    *("time", "series", "target", "time_unit", "horizon", "steps", "at", "seed", "members", "max_time", "period"),
     *("delimiter", "comment", "columns", "decimal", "missing", "rtol", "atol", "dt0", "max_steps"),
 )
 # A keyword as Python's callers write it, at the start of a word: time=, time_unit='hours', missing=('-999',).

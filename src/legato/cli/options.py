@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,12 +21,14 @@ __all__ = [
     "Force",
     "Json",
     "Missing",
+    "Run",
     "Seed",
     "SeriesColumn",
     "Target",
     "TimeName",
     "TimeUnit",
     "dialect",
+    "length",
     "names",
 ]
 
@@ -34,6 +37,7 @@ _TEXT = "How the text of the table is written"
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="The table: CSV or Parquet, variables in columns.", show_default=False)
 ]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `legato fit` wrote.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print the details of an error.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
@@ -134,3 +138,18 @@ def dialect(
         decimal="." if decimal is None else decimal,
         missing=tuple(missing or ()),
     )
+
+
+def length(text: str) -> float | str:
+    """Return a length of time: a number in the unit of the times as it is, else the words.
+
+    >>> length("36"), length("24h")
+    (36.0, '24h')
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    if not 0 < value < float("inf"):
+        raise OptionError(f"a length of time is above zero; got {text!r}")
+    return value

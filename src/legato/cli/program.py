@@ -12,6 +12,9 @@ from ..version import __version__
 from .check import check
 from .doctor import doctor
 from .errors import ExitCode
+from .evaluate import evaluate
+from .fit import fit
+from .forecast import forecast
 from .output import Output
 from .solve import solve
 
@@ -45,7 +48,7 @@ def _program(
     """Fit, forecast and simulate with neural differential equations, from ordinary tables."""
 
 
-for _command in (check, solve, doctor):
+for _command in (check, fit, forecast, evaluate, solve, doctor):
     app.command()(_command)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time as clock
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -12,8 +10,8 @@ import torch
 import typer
 from torch import Tensor
 
+from ..data.frames import write_csv
 from ..plots import save_picture, solution_picture
-from ..plots.embedding import write_whole
 from ..problems import PROBLEMS, Problem
 from ..solution import Solution
 from ..solve import solve as solve_field
@@ -24,6 +22,25 @@ from .places import free_files
 __all__ = ["solve"]
 
 _SHOWN = 12  # components in the printed table
+
+_Name = Annotated[
+    str | None, typer.Argument(help="A name of the catalogue; without one they are listed.", show_default=False)
+]
+_Solver = Annotated[str, typer.Option("--solver", help="A method; `legato doctor` lists them.")]
+_Relative = Annotated[float, typer.Option("--rtol", help="The relative tolerance.")]
+_Absolute = Annotated[
+    float | None,
+    typer.Option("--atol", help="The absolute tolerance; default the problem's, or 1e-9.", show_default=False),
+]
+_Step = Annotated[
+    float | None,
+    typer.Option("--dt0", help="The first step; every one, for methods without an error estimate.", show_default=False),
+]
+_MaxSteps = Annotated[int, typer.Option("--max-steps", help="The greatest number of attempted steps.")]
+_Times = Annotated[int, typer.Option("--times", min=2, help="How many times the table holds.")]
+_Out = Annotated[
+    Path | None, typer.Option("-o", "--out", metavar="DIR", help="Default runs/solve-PROBLEM.", show_default=False)
+]
 
 
 class _Solved(NamedTuple):
@@ -38,27 +55,14 @@ class _Solved(NamedTuple):
 
 
 def solve(
-    problem: Annotated[
-        str | None, typer.Argument(help="A name of the catalogue; without one they are listed.", show_default=False)
-    ] = None,
-    solver: Annotated[str, typer.Option("--solver", help="A method; `legato doctor` lists them.")] = "tsit5",
-    rtol: Annotated[float, typer.Option("--rtol", help="The relative tolerance.")] = 1e-7,
-    atol: Annotated[
-        float | None,
-        typer.Option("--atol", help="The absolute tolerance; default the problem's, or 1e-9.", show_default=False),
-    ] = None,
-    dt0: Annotated[
-        float | None,
-        typer.Option(
-            "--dt0", help="The first step; every one, for methods without an error estimate.", show_default=False
-        ),
-    ] = None,
-    max_steps: Annotated[int, typer.Option("--max-steps", help="The greatest number of attempted steps.")] = 100_000,
-    times: Annotated[int, typer.Option("--times", min=2, help="How many times the table holds.")] = 201,
-    out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", metavar="DIR", help="Default runs/solve-PROBLEM.", show_default=False),
-    ] = None,
+    problem: _Name = None,
+    solver: _Solver = "tsit5",
+    rtol: _Relative = 1e-7,
+    atol: _Absolute = None,
+    dt0: _Step = None,
+    max_steps: _MaxSteps = 100_000,
+    times: _Times = 201,
+    out: _Out = None,
     force: Force = False,
     json: Json = False,
     debug: Debug = False,
@@ -83,7 +87,7 @@ def solve(
             solved.times.numpy(), solved.states.numpy(), names=chosen.components, title=f"{chosen.name}: {chosen.title}"
         )
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(numbers, _csv(chosen, solved))
+        write_csv(numbers, _columns(chosen, solved))
         save_picture(picture, drawn)
         values = _values(chosen, solved, options) | {"files": [str(numbers), str(picture)]}
         output.result(values)
@@ -126,13 +130,9 @@ def _solve(problem: Problem, count: int, options: dict[str, Any]) -> _Solved:
     return _Solved(solution, even, states, errors, drifts, seconds)
 
 
-def _csv(problem: Problem, solved: _Solved) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("t", *problem.components))
-    for t, state in zip(solved.times.tolist(), solved.states.tolist(), strict=True):
-        writer.writerow((repr(t), *map(repr, state)))
-    return text.getvalue().encode()
+def _columns(problem: Problem, solved: _Solved) -> dict[str, list[float]]:
+    states = dict(zip(problem.components, solved.states.T.tolist(), strict=True))
+    return {"t": solved.times.tolist(), **states}
 
 
 def _values(problem: Problem, solved: _Solved, options: dict[str, Any]) -> dict[str, Any]:

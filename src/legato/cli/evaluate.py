@@ -1,0 +1,39 @@
+"""`legato evaluate`: a run on a table, from rolling origins, beside the baselines."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..tasks import Forecaster
+from .options import Debug, File, Json, Run, length
+from .output import session
+from .scores import show_scores
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    run: Run,
+    file: File,
+    horizon: Annotated[
+        str | None,
+        typer.Option("--horizon", help="How far each forecast goes: 24h, 12 steps.", show_default=False),
+    ] = None,
+    origins: Annotated[
+        int, typer.Option("--origins", min=1, help="How many times each series is forecast, one horizon apart.")
+    ] = 1,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Score a run on a table: RMSE, MAE, MASE, CRPS and coverage, beside every baseline, win or loss in words.
+
+    legato evaluate runs/icu later.csv --horizon 24h --origins 5
+    """
+    with session("evaluate", as_json=json, debug=debug) as output:
+        forecaster = Forecaster.load(run)
+        far = None if horizon is None else length(horizon)
+        values = forecaster.evaluate(file, horizon=far, origins=origins).to_dict()
+        show_scores(output, values)
+        output.result({"run": str(run), "file": file, **values})

@@ -1,0 +1,214 @@
+"""`legato fit`: from a table to a run folder, with scores beside baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import OptionError
+from ..data import duration_seconds
+from ..data.frames import write_csv
+from ..tasks import Forecaster
+from .errors import ExitCode
+from .options import (
+    Columns,
+    Comment,
+    Debug,
+    Decimal,
+    Delimiter,
+    File,
+    Json,
+    Missing,
+    Seed,
+    SeriesColumn,
+    Target,
+    TimeName,
+    TimeUnit,
+    dialect,
+    length,
+    names,
+)
+from .output import Output, session
+from .progress import progress_bar
+from .scores import show_scores
+
+__all__ = ["fit"]
+
+_CHECKPOINT = "checkpoint.safetensors"
+
+_Model = Annotated[
+    str,
+    typer.Option("--model", help="latent: a hidden state read from the history; observed: the variables themselves."),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="RUN", help="The run folder; default runs/FILE.", show_default=False),
+]
+_Force = Annotated[bool, typer.Option("--force", help="Replace the run that is there.")]
+_Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted fit.")]
+_Members = Annotated[int | None, typer.Option("--members", min=1, help="The size of the ensemble.", show_default=False)]
+_Holdout = Annotated[
+    float, typer.Option("--holdout", min=0, help="What is kept to score: a share of the rows, or how many; 0: none.")
+]
+_TestFrom = Annotated[
+    str | None,
+    typer.Option("--test-from", metavar="TIME", help="Keep what is from this time on, instead.", show_default=False),
+]
+_Horizon = Annotated[
+    str | None,
+    typer.Option("--horizon", help="The length of the forecast that is written: 24h, 12 steps.", show_default=False),
+]
+_Period = Annotated[
+    float | None,
+    typer.Option("--period", help="A known season for the baselines, in the unit of the times.", show_default=False),
+]
+_MaxTime = Annotated[
+    str | None,
+    typer.Option("--max-time", help="Stop training after this time: 90 (seconds), 5min.", show_default=False),
+]
+
+
+def fit(
+    file: File,
+    time: TimeName = None,
+    series: SeriesColumn = None,
+    target: Target = None,
+    model: _Model = "latent",
+    out: _Out = None,
+    force: _Force = False,
+    resume: _Resume = False,
+    seed: Seed = 0,
+    members: _Members = None,
+    holdout: _Holdout = 0.2,
+    test_from: _TestFrom = None,
+    horizon: _Horizon = None,
+    period: _Period = None,
+    max_time: _MaxTime = None,
+    time_unit: TimeUnit = None,
+    delimiter: Delimiter = None,
+    comment: Comment = None,
+    columns: Columns = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fit a neural ODE to a table, score it beside baselines, and write a run folder with a report.
+
+    legato fit vitals.csv --time hours --series patient --target hr,sbp -o runs/icu
+
+    An interrupted fit keeps its last good checkpoint: the same command with --resume goes on from there.
+    """
+    with session("fit", as_json=json, debug=debug) as output:
+        if time is None:
+            raise OptionError("name the column of times with --time; `legato check` shows the columns")
+        forecaster = Forecaster(
+            time=time,
+            series=series,
+            target=names(target),
+            model=model,
+            seed=seed,
+            members=members,
+            holdout=_holdout(holdout, test_from),
+            period=period,
+            time_unit=time_unit,
+            dialect=dialect(delimiter=delimiter, comment=comment, columns=columns, decimal=decimal, missing=missing),
+            max_time=None if max_time is None else _seconds(max_time),
+        )
+        run = Path("runs") / Path(file).stem if out is None else out
+        _check_run(run, force=force, resume=resume)
+        if _train(output, forecaster, file, run, force=force, resume=resume):
+            _finish(output, forecaster, run, horizon)
+
+
+def _check_run(run: Path, *, force: bool, resume: bool) -> None:
+    if force and resume:
+        raise OptionError("--force begins anew and --resume goes on; give one of them")
+    if resume and (run / "model.safetensors").exists() and not (run / _CHECKPOINT).exists():
+        raise OptionError(f"the fit in {run} is finished, so there is nothing to go on with; --force fits anew")
+
+
+def _train(output: Output, forecaster: Forecaster, file: str, run: Path, *, force: bool, resume: bool) -> bool:
+    """Fit with a progress bar; return whether that came to its end."""
+    if resume and not (run / _CHECKPOINT).exists():
+        output.note(f"{run} has no checkpoint: the fit begins anew")
+    try:
+        with progress_bar(output) as progress:
+            forecaster.fit(file, run=run, force=force, resume=resume, progress=progress)
+    except KeyboardInterrupt:
+        kept = (run / _CHECKPOINT).exists()
+        state = f"{run} keeps the last good checkpoint: add --resume to go on" if kept else "nothing was kept yet"
+        output.error(ExitCode.INTERRUPTED, f"interrupted; {state}", {"run": str(run), "checkpoint": kept})
+        return False
+    return True
+
+
+def _finish(output: Output, forecaster: Forecaster, run: Path, horizon: str | None) -> None:
+    """Write the forecast of what comes next, and say how it went."""
+    wanted: dict[str, Any] = {"steps": _steps(forecaster)} if horizon is None else {"horizon": length(horizon)}
+    write_csv(run / "forecast.csv", forecaster.predict(**wanted).to_pydict())
+    fitted, trained, evaluation = forecaster.series_, forecaster.trained_, forecaster.evaluation_
+    warnings = list(forecaster.model_.warnings)
+    notes = [str(finding) for finding in fitted.notes]
+    for finding in fitted.notes:
+        output.note(f"{finding.severity}: {finding}")
+    for text in warnings:
+        output.note(f"warning: {text}", style="yellow")
+    output.show(
+        f"{fitted.source}: {len(fitted)} series of {', '.join(fitted.targets)}",
+        f"{trained.iterations} iterations in {trained.seconds:.1f} s; {trained.stopped}",
+    )
+    values = None if evaluation is None else evaluation.to_dict()
+    if values is None:
+        output.show("Nothing was kept to score (--holdout 0).")
+    else:
+        show_scores(output, values)
+    files = sorted(str(path) for path in run.iterdir() if path.is_file())
+    output.show(f"written: {run}", f"next: legato forecast {run} --steps {_steps(forecaster)}")
+    output.result(
+        {
+            "run": str(run),
+            "model": forecaster.model,
+            "source": fitted.source,
+            "digest": fitted.digest,
+            "series": len(fitted),
+            "targets": fitted.targets,
+            "split": None if forecaster.split_ is None else forecaster.split_.description,
+            "iterations": trained.iterations,
+            "stopped": trained.stopped,
+            "seconds": trained.seconds,
+            "evaluation": values,
+            "notes": notes,
+            "warnings": warnings,
+            "files": files,
+        }
+    )
+
+
+def _steps(forecaster: Forecaster) -> int:
+    """Return how far to forecast where nothing was said: as far as was scored, else a fifth of the history."""
+    if forecaster.split_ is not None:
+        lengths = sorted(len(one) for one in forecaster.split_.test)
+    else:
+        lengths = sorted(max(1, len(one) // 5) for one in forecaster.series_)
+    return lengths[len(lengths) // 2]
+
+
+def _holdout(share: float, test_from: str | None) -> float | int | str | None:
+    if test_from is not None:
+        return test_from
+    if share == 0:
+        return None
+    if share >= 1 and share != int(share):
+        raise OptionError(f"--holdout is a share below 1 or a whole number of rows; got {share:g}")
+    return int(share) if share >= 1 else share
+
+
+def _seconds(text: str) -> float:
+    value = length(text)
+    seconds = duration_seconds(value) if isinstance(value, str) else value
+    if not seconds > 0:
+        raise OptionError(f"--max-time is above zero; got {text!r}")
+    return seconds

@@ -1,0 +1,100 @@
+"""`legato forecast`: what comes next, from a run folder, to a CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import OptionError
+from ..data import read_table, read_times
+from ..data.frames import write_csv
+from ..tasks import Forecaster
+from .options import Debug, Force, Json, Run, length
+from .output import Output, number, session, table
+from .places import free_file
+
+__all__ = ["forecast"]
+
+_ROWS = 12
+
+
+def forecast(
+    run: Run,
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE]", help="The history to forecast from; default that of the fit.", show_default=False
+        ),
+    ] = None,
+    horizon: Annotated[
+        str | None, typer.Option("--horizon", help="How far: 24h, 5 years, 12 steps.", show_default=False)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="How many steps of the median gap.", show_default=False)
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="FILE", help="A table of times to forecast.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Default RUN/forecast.csv.", show_default=False)
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Forecast with a fitted model, with quantiles, to a CSV file.
+
+    legato forecast runs/icu --horizon 24h
+
+    legato forecast runs/icu new_patients.csv --at times.csv -o next.csv
+    """
+    with session("forecast", as_json=json, debug=debug) as output:
+        given = [
+            name for name, value in (("--horizon", horizon), ("--steps", steps), ("--at", at)) if value is not None
+        ]
+        if len(given) != 1:
+            raise OptionError(f"give one of --horizon, --steps and --at; got {' and '.join(given) or 'none'}")
+        path = _place(run, file, at, out, force=force)
+        forecaster = Forecaster.load(run)
+        stamps = None if at is None else _stamps(forecaster, at)
+        far = None if horizon is None else length(horizon)
+        frame = forecaster.predict(far, steps=steps, at=stamps, table=file).to_pydict()
+        write_csv(path, frame)
+        _show(output, frame, path)
+        output.result({"run": str(run), "file": str(path), "rows": len(frame["time"]), "forecast": frame})
+
+
+def _place(run: Path, file: str | None, at: str | None, out: Path | None, *, force: bool) -> Path:
+    """Return where the forecast is written: a run's own may always be renewed, what was read never replaced."""
+    if out is None:
+        return run / "forecast.csv"
+    path = free_file(out, force=force or out.resolve() == (run / "forecast.csv").resolve())
+    if any(name is not None and Path(name).exists() and path.exists() and path.samefile(name) for name in (file, at)):
+        raise OptionError(f"{path} is what the forecast is made from; name another file with -o")
+    return path
+
+
+def _stamps(forecaster: Forecaster, at: str) -> list[str]:
+    """Return the times of a table, written as those that were fitted."""
+    fitted = forecaster.series_
+    times = read_table(at)
+    name = fitted.time if fitted.time in times.names or len(times.names) > 1 else times.names[0]
+    return fitted.scale.format(read_times(times, name, scale=fitted.scale).times)
+
+
+def _show(output: Output, frame: Mapping[str, Sequence[Any]], path: Path) -> None:
+    """Print the first rows, with the band that holds 80 %."""
+    band = {"0.1": "10 %", "0.9": "90 %"}
+    words = [name for name in ("series", "time", "variable") if name in frame]
+    numbers = {"mean": "forecast", **band}
+    rows = list(zip(*(map(str, frame[name][:_ROWS]) for name in words), *_cells(frame, numbers), strict=True))
+    output.show(table((*words, *numbers.values()), rows, right=tuple(numbers.values())))
+    left = len(frame["time"]) - len(rows)
+    output.show(f"written: {path}{f' ({left} more rows)' if left > 0 else ''}")
+
+
+def _cells(frame: Mapping[str, Sequence[Any]], names: Mapping[str, str]) -> list[list[str]]:
+    return [[number(value) for value in frame[name][:_ROWS]] for name in names]
