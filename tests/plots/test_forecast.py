@@ -107,6 +107,13 @@ def test_a_hostile_name_is_drawn_as_a_name(name: str, kind: str) -> None:
     assert b"\x00" not in content or kind == "png"
 
 
+def test_a_long_series_makes_a_small_picture() -> None:
+    times = np.arange(30_000.0)
+    figure = forecast_picture([ForecastPanel(title="load", trained=Points(times, np.sin(times / 900)))])
+    # An outline of each dot would take about a hundred bytes.
+    assert len(picture_bytes(figure)) < 500_000
+
+
 def test_values_without_their_times_are_refused() -> None:
     with pytest.raises(InputError, match=r"forecast: values have shape \(3,\) and times \(4,\)"):
         forecast_picture([panel(forecast=Points(YEARS[6:], [1.0, 2.0, 3.0]))])

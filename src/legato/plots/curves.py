@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import InputError
-from .style import FIT, FORECAST, INK, PALETTE, QUIET, drawing, even_ticks, legend_above, log_scale, new_figure
+from .style import FIT, FORECAST, INK, MANY, PALETTE, QUIET, drawing, even_ticks, legend_above, log_scale, new_figure
 from .words import key_label, number, shorten
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def evaluations_picture(panels: Sequence[EvaluationPanel]) -> Figure:
         if len(at) <= _FEW:
             axes.plot(at, evaluations, color=FIT, marker="o", markersize=4.5, linewidth=1.6)
         else:
-            axes.plot(at, evaluations, linestyle="none", marker="o", markersize=2.5, color=FIT, alpha=0.25)
+            dots: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.5, "alpha": 0.25}
+            axes.plot(at, evaluations, color=FIT, rasterized=len(at) >= MANY, **dots)
             axes.plot(at, _running_median(evaluations), color=FIT)
         even_ticks(axes)
         axes.set_xlabel(shorten(panel.against))

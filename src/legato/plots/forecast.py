@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import InputError
-from .style import FIT, FORECAST, INK, PALETTE, QUIET, WIDTH, drawing, even_ticks, legend_above, new_figure
+from .style import FIT, FORECAST, INK, MANY, PALETTE, QUIET, WIDTH, drawing, even_ticks, legend_above, new_figure
 from .times import read_axis_times
 from .words import key_label, number, round_number, shorten
 
@@ -149,7 +149,7 @@ def _draw(axes: Axes, panel: ForecastPanel) -> None:
         if seen is not None:
             times, values = _read(seen, label)
             marks: dict[str, Any] = {"marker": "o", "markersize": _mark_size(panel), "markerfacecolor": face}
-            marks |= {"linestyle": "none", "markeredgewidth": 1.1, "zorder": 4}
+            marks |= {"linestyle": "none", "markeredgewidth": 1.1, "zorder": 4, "rasterized": len(values) >= MANY}
             axes.plot(times, values, color=INK, label=label, **marks)
             solid.append(values)
     _frame(axes, panel, solid, lines)

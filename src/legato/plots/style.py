@@ -27,6 +27,7 @@ __all__ = [
     "FIT",
     "FORECAST",
     "INK",
+    "MANY",
     "PALE",
     "PALETTE",
     "QUIET",
@@ -40,6 +41,9 @@ __all__ = [
     "new_figure",
     "plot_module",
 ]
+
+MANY = 2000
+"""So many marks and more are drawn as dots of an image inside the picture, which keeps it small."""
 
 WIDTH = 10.0
 """Width of a picture in inches: 960 pixels on a screen."""
