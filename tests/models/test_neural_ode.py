@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 from typing import Any
 
@@ -118,6 +119,25 @@ def test_under_a_checkpoint_or_with_saved_tensors_on_the_host_the_gradient_has_t
     for found in (kept, moved):
         assert torch.equal(found[0], plain[0])
         assert torch.equal(found[1], plain[1])
+
+
+@pytest.mark.parametrize("steps", ["shared", "independent"])
+def test_a_training_step_leaves_no_tensor_to_the_garbage_collector(steps: str) -> None:
+    layer, y = legato.NeuralODE(Linear(matrix()), steps=steps), states()
+
+    def tensors() -> int:
+        layer.stats = None
+        layer(y).square().sum().backward()
+        layer.zero_grad()
+        return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
+
+    tensors()  # what a first solve keeps for good
+    gc.collect()
+    gc.disable()
+    try:
+        assert tensors() == tensors()
+    finally:
+        gc.enable()
 
 
 def test_training_recovers_the_matrix_whose_exponential_made_the_data() -> None:

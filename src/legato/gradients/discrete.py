@@ -7,7 +7,7 @@ derivative finds its way through them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +20,7 @@ __all__ = ["Inputs", "attach_discrete"]
 
 
 class Inputs(NamedTuple):
-    """The tensors a solve depends on: the initial state, those of its field, and its times where they have a gradient."""
+    """The tensors a solve depends on: the initial state, those of its field, and its times where they are wanted."""
 
     y0: Tensor
     field: tuple[Tensor, ...]
@@ -47,7 +47,8 @@ class _Held:
     """What the reverse sweep needs besides tensors; the states move into autograd's keeping."""
 
     def __init__(self, engine: Any, task: Task, march: March, fields: int, check_all: bool) -> None:
-        self.engine, self.task, self.march = engine, task, march
+        # `task.y0` is the first state, which becomes an output of the function: held as it is, it holds its own graph.
+        self.engine, self.task, self.march = engine, replace(task, y0=task.y0.detach(), f0=None), march
         self.fields = fields
         self.check_all = check_all
         self.values = march.values
