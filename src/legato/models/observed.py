@@ -32,6 +32,8 @@ __all__ = ["ObservedODE"]
 _WIDTH = 16
 _JITTER = 0.1
 _FARTHEST = 5.0
+_TRAINING_RTOL = 1e-2
+_RTOL = 1e-4
 
 
 class ObservedODE(SeriesModel):
@@ -82,7 +84,7 @@ class ObservedODE(SeriesModel):
         gaps = torch.cat([times[rows].diff() for times, rows in zip(batch.times, complete, strict=True)])
         longest = max(int(rows.sum()) for rows in complete)
         first = max(4, longest // 2 + 1)
-        cuts = [rows / longest for rows in range(first, longest - 1)][:: max(1, (longest - first) // 6)]
+        cuts = [rows / longest for rows in range(first, longest)][:: max(1, (longest - first) // 6)]
         model = cls(
             channels=batch.channels,
             members=members,
@@ -119,7 +121,7 @@ class ObservedODE(SeriesModel):
         assert rows is not None, "a model that was loaded is not trained again"
         horizon = min(rows.horizon, 1 + int(step / total / 0.7 * rows.horizon))
         starts = rows.scaled + _JITTER * torch.randn(rows.scaled.shape, generator=generator)
-        states = self._roll(starts, rows.leads[:, :horizon])
+        states = self._roll(starts, rows.leads[:, :horizon], rtol=_TRAINING_RTOL)
         error = (states - rows.targets[:horizon]).clamp(-_FARTHEST, _FARTHEST).square().mean(dim=-1)
         allowed = rows.allowed[:horizon]
         count = allowed.sum(dim=1)
@@ -135,29 +137,44 @@ class ObservedODE(SeriesModel):
 
     def calibrate(self) -> None:
         """Set the band from the inner members' forecasts of what they were not trained on."""
+        self.band.copy_(torch.tensor(self._band(1.0), dtype=torch.float64))
+
+    def inner_forecast(self, batch: Batch, at: Sequence[Tensor], *, cut: int) -> Prediction:
+        """Return the forecast from an earlier origin, by the members that were trained on nothing later.
+
+        Arguments:
+            batch: the history up to that origin.
+            at: one grid of times per series.
+            cut: which of `cuts` the origin is; the band is that of the cuts before it.
+        """
+        members = slice(self.members + cut * self.inner, self.members + (cut + 1) * self.inner)
+        return self._predict(batch, at, members=members, band=self._band(self.cuts[cut]))
+
+    def _band(self, share: float) -> Band:
+        """Return the band by what is known of the first `share` of every series."""
         rows = self._rows
-        assert rows is not None
+        assert rows is not None, "the band is set after training"
         leads, residuals, spreads = [], [], []
-        with torch.no_grad():
-            for place in range(len(self.cuts)):
-                members = slice(self.members + place * self.inner, self.members + (place + 1) * self.inner)
-                start = rows.last_allowed[members.start]
-                for row in start.tolist():
-                    ahead = int(rows.counts[row])
-                    if ahead == 0:
-                        continue
+        for place, cut in enumerate(self.cuts):
+            if cut >= share:
+                break
+            members = slice(self.members + place * self.inner, self.members + (place + 1) * self.inner)
+            for row in rows.last_allowed[members.start].tolist():
+                ahead = int((rows.shares[1:, row] <= share + 1e-9).sum())
+                if ahead == 0:
+                    continue
+                with torch.no_grad():
                     states = self._roll(rows.scaled[row : row + 1], rows.leads[row : row + 1, :ahead])[:, 0, members]
-                    raw = states.double() * self.deviation[members] + self.mean[members]
-                    residuals.append((rows.raw_targets[:ahead, row] - raw.median(dim=1).values).flatten())
-                    spreads.append(raw.std(dim=1).flatten())
-                    leads.append(rows.leads[row, :ahead].repeat_interleave(self.channels))
-        if residuals:
-            band = fit_band(torch.cat(leads), torch.cat(residuals), torch.cat(spreads))
-            self.band.copy_(torch.tensor(band, dtype=torch.float64))
+                raw = states.double() * self.deviation[members] + self.mean[members]
+                residuals.append((rows.raw_targets[:ahead, row] - raw.median(dim=1).values).flatten())
+                spreads.append(raw.std(dim=1).flatten())
+                leads.append(rows.leads[row, :ahead].repeat_interleave(self.channels))
+        empty = [torch.zeros(0, dtype=torch.float64)]
+        return fit_band(torch.cat(leads or empty), torch.cat(residuals or empty), torch.cat(spreads or empty))
 
     def forward(self, batch: Batch, at: Sequence[Tensor]) -> Prediction:
         """Return the ensemble's median and band, from each series' last complete row."""
-        return self._predict(batch, at, [_last_complete(batch, place) for place in range(len(batch))])
+        return self._predict(batch, at, members=slice(0, self.members), band=Band(*self.band.tolist()))
 
     def fitted(self, batch: Batch) -> Prediction:
         """Return every row's forecast from the complete row before it; masked where there is none."""
@@ -169,7 +186,9 @@ class ObservedODE(SeriesModel):
             levels = {level: mean.clone() for level in LEVELS}
             if len(known) > 1:
                 leads = ((times[known[1:]] - times[known[:-1]]) / self.gap)[:, None]
-                centre, quantiles = self._forecast(self._transform(batch.values[place][known[:-1]]), leads)
+                states = self._transform(batch.values[place][known[:-1]])
+                band = Band(*self.band.tolist())
+                centre, quantiles = self._forecast(states, leads, members=slice(0, self.members), band=band)
                 mean[known[1:]] = centre[0]
                 for level, value in quantiles.items():
                     levels[level][known[1:]] = value[0]
@@ -205,44 +224,51 @@ class ObservedODE(SeriesModel):
             `(n, d)`: the time derivative of the state (of its logarithm where the model works on logarithms), per unit of
             the table's time.
         """
-        state = self._transform(points.double())[:, None]
-        scaled = ((state - self.mean[: self.members]) / self.deviation[: self.members]).float()
+        scaled = ((self._transform(points.double())[:, None] - self.mean) / self.deviation).float()
         with torch.no_grad():
-            slope = self.field(torch.zeros(()), scaled, members=self.members).double() * self.deviation[: self.members]
-        return slope.mean(dim=1) / self.gap
+            slope = self.field(torch.zeros(()), scaled).double() * self.deviation
+        return slope[:, : self.members].mean(dim=1) / self.gap
 
-    def _predict(self, batch: Batch, at: Sequence[Tensor], starts: Sequence[int]) -> Prediction:
+    def _predict(self, batch: Batch, at: Sequence[Tensor], *, members: slice, band: Band) -> Prediction:
         means, quantiles = [], []
-        for place, (start, times) in enumerate(zip(starts, at, strict=True)):
+        for place, times in enumerate(at):
+            start = _last_complete(batch, place)
             state = self._transform(batch.values[place][start : start + 1])
             leads = ((times - batch.times[place][start]) / self.gap)[None]
-            centre, levels = self._forecast(state, leads)
+            centre, levels = self._forecast(state, leads, members=members, band=band)
             means.append(centre[:, 0])
             quantiles.append({level: value[:, 0] for level, value in levels.items()})
         merged = {level: [one[level] for one in quantiles] for level in LEVELS}
         return Prediction(times=list(at), mean=means, quantiles=merged)
 
-    def _forecast(self, states: Tensor, leads: Tensor) -> tuple[Tensor, dict[float, Tensor]]:
+    def _forecast(
+        self, states: Tensor, leads: Tensor, *, members: slice, band: Band
+    ) -> tuple[Tensor, dict[float, Tensor]]:
         """Return median and quantiles `(leads, starts, d)` in the table's units, from states `(starts, d)`."""
         with torch.no_grad():
-            members = slice(0, self.members)
             scaled = ((states[:, None] - self.mean) / self.deviation).float()
             raw = self._roll(scaled, leads)[:, :, members].double() * self.deviation[members] + self.mean[members]
             centre = raw.median(dim=2).values
-            spread = raw.std(dim=2) if self.members > 1 else torch.zeros_like(centre)
-            deviation = Band(*self.band.tolist()).deviation(leads.T[:, :, None], spread)
-            levels = central_quantiles(centre, deviation)
+            spread = raw.std(dim=2) if raw.shape[2] > 1 else torch.zeros_like(centre)
+            levels = central_quantiles(centre, band.deviation(leads.T[:, :, None], spread))
             if self.logarithm:
                 return centre.exp(), {level: value.exp() for level, value in levels.items()}
             return centre, levels
 
-    def _roll(self, starts: Tensor, leads: Tensor) -> Tensor:
+    def _roll(self, starts: Tensor, leads: Tensor, *, rtol: float = _RTOL) -> Tensor:
         """Return the states `(leads, starts, members, d)` at leads `(starts, k)` after each start."""
         origin = torch.zeros(len(leads), 1, dtype=torch.float64)
         grid = torch.cat([origin, leads.double()], dim=1)
         shared = bool(((grid - grid[:1]).abs() <= 1e-9 * (1 + grid[:1])).all())
+        # Small and short: keeping the activations costs less than computing the steps again.
         solution = solve(
-            self.field, starts, grid[0] if shared else grid, solver="tsit5", rtol=1e-3, atol=1e-4, batch_dims=1
+            self.field,
+            starts,
+            grid[0] if shared else grid,
+            rtol=rtol,
+            atol=rtol / 10,
+            batch_dims=1,
+            gradient="direct",
         )
         self._evaluations = int(solution.stats.evaluations.max())
         states: Tensor = solution.ys[1:]
@@ -293,12 +319,11 @@ class EnsembleField(nn.Module):
             ):
                 weight.copy_(size * torch.randn(weight.shape, generator=generator))
 
-    def forward(self, t: Tensor, state: Tensor, *, members: int | None = None) -> Tensor:
+    def forward(self, t: Tensor, state: Tensor) -> Tensor:
         """Return the slope of states `(starts, members, d)`."""
-        first, first_bias, second, second_bias, linear = (weight[:members] for weight in self.parameters())
         moved = state.transpose(0, 1)
-        hidden = torch.baddbmm(first_bias, moved, first).tanh()
-        slope = torch.baddbmm(second_bias, hidden, second) + torch.bmm(moved, linear)
+        hidden = torch.baddbmm(self.first_bias, moved, self.first).tanh()
+        slope = torch.baddbmm(self.second_bias, hidden, self.second) + torch.bmm(moved, self.linear)
         return slope.transpose(0, 1)
 
 
@@ -309,6 +334,7 @@ class _Rows:
         raw: `(n, d)`, the states, unscaled; raw_targets: `(k, n, d)`, the later ones, NaN beyond a series' end.
         leads: `(n, k)`, going on by one gap a step beyond a series' end.
         counts: `(n,)`, how many later rows there are.
+        shares: `(k + 1, n)`, the share of its series that lies up to each row, 2 beyond its end.
         allowed: `(k, n, M)`, which later rows a member may learn from.
         starts_allowed: `(n, M)`, which starts lie in the part that a member may know.
         last_allowed: `(M, series)`, the last such start of each series.
@@ -334,6 +360,7 @@ class _Rows:
         shares = pad([one for _, _, one, _ in rows], padding_value=2.0)
         built = cls(states[0], states[1:], lead, counts)
         limit = torch.tensor(limits, dtype=torch.float64) + 1e-9
+        built.shares = shares
         built.starts_allowed = shares[0][:, None] <= limit
         built.allowed = shares[1:, :, None] <= limit
         ends = torch.tensor([bool(last) for _, _, _, last in rows])
@@ -346,6 +373,7 @@ class _Rows:
         built.last_allowed = torch.tensor(last)
         return built
 
+    shares: Tensor
     starts_allowed: Tensor
     allowed: Tensor
     last_allowed: Tensor

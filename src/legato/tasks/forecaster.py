@@ -214,6 +214,19 @@ class Forecaster:
         words = f"{len(pairs)} forecasts of {steps} rows, from the last {origins} origins of {len(series)} series"
         return evaluate_forecasts(self._forecasts(pairs), series.targets, description=words, period=self.period)
 
+    def long_forecast(self, times: np.ndarray) -> dict[str, list[Any]]:
+        """Return the forecast of what was held out, as columns; see `predict`.
+
+        Arguments:
+            times: on the model's axis, the same for every series.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        self._require_fitted()
+        known = self.series_ if self.split_ is None else self.split_.train
+        return self._long(known, [times for _ in known])
+
     def save(self, run: str | Path) -> Path:
         """Write the run folder; its files are described in `legato.tasks.run_folder`.
 

@@ -1,0 +1,271 @@
+"""The report of a run: what was read, what was learned, who won, with pictures."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import plots
+from ..data import Batch, Series, SeriesSet
+from ..models import ObservedODE
+from ..version import __version__
+from .evaluation import Evaluation, Forecast, Score
+from .forecaster import Forecaster
+
+__all__ = ["report_run", "versions"]
+
+_MOST_PANELS = 6
+
+
+def report_run(
+    forecaster: Forecaster,
+    path: Path,
+    *,
+    title: str,
+    command: str,
+    origins: plots.Table | None = None,
+    evaluation: Evaluation | None = None,
+    others: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+) -> None:
+    """Write the HTML report of a fit.
+
+    Arguments:
+        forecaster: fitted, with a part held out or none.
+        path: the file.
+        title: the report's title.
+        command: the exact command that makes the run again.
+        origins: a table of scores from other origins.
+        evaluation: scores to show instead of the forecaster's own.
+        others: name -> times and values `(m, d)` of other forecasts, drawn beside a single series.
+    """
+    evaluation = evaluation or forecaster.evaluation_
+    series = forecaster.series_
+    plots.write_report(
+        path,
+        plots.Report(
+            title=title,
+            summary=_summary(evaluation),
+            won=None if evaluation is None else _won(_overall(evaluation)),
+            pictures=tuple(_pictures(forecaster, evaluation, others or {})),
+            read=_read(series),
+            notes=(
+                *(plots.Note(str(note)) for note in series.notes),
+                *(plots.Note(text, "warning") for text in forecaster.model_.warnings),
+            ),
+            split="" if forecaster.split_ is None else forecaster.split_.description,
+            scores=() if evaluation is None else tuple(_table(evaluation, target) for target in evaluation.scores),
+            origins=origins,
+            coverage=() if evaluation is None else tuple(_coverage(evaluation)),
+            command=command,
+            versions=versions(),
+            data_hash=series.digest,
+            settings={name: str(value) for name, value in forecaster.get_params().items()},
+        ),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a run depends on."""
+    return {
+        "legato": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "Python": platform.python_version(),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def _pictures(
+    forecaster: Forecaster, evaluation: Evaluation | None, others: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> Iterator[plots.Picture]:
+    """Draw what the run has something to draw for."""
+    figure = _forecast_figure(forecaster, others)
+    yield plots.Picture(figure=figure, title="Data, fit and forecast", caption=_FORECAST_CAPTION)
+    if evaluation is not None:
+        bars = {
+            target: [plots.ScoreBar(score.name, score.rmse, ours=score.name == "model") for score in scores]
+            for target, scores in evaluation.scores.items()
+        }
+        yield plots.Picture(figure=plots.scores_picture(bars), title="RMSE beside the baselines")
+        yield plots.Picture(figure=plots.calibration_picture(_coverage(evaluation)), title="What the bands hold")
+    model = forecaster.model_
+    if isinstance(model, ObservedODE) and model.channels == 2:
+        caption = "Stream lines: the learned field. A closed orbit is a cycle that repeats."
+        yield plots.Picture(figure=_phase_figure(forecaster, model), title="Phase portrait", caption=caption)
+    trained = getattr(forecaster, "trained_", None)
+    if trained is not None and trained.losses:
+        caption = f"{trained.iterations} iterations; {trained.stopped}."
+        yield plots.Picture(figure=plots.training_curve(trained.losses), title="Training", caption=caption)
+        iterations = np.arange(1, len(trained.evaluations) + 1)
+        panel = plots.EvaluationPanel("iteration", iterations, trained.evaluations)
+        caption = "The solver adapts: a longer horizon and a more bent field take more evaluations."
+        figure = plots.evaluations_picture([panel])
+        yield plots.Picture(figure=figure, title="Field evaluations per solve", caption=caption)
+
+
+_FORECAST_CAPTION = (
+    "Dots: what was observed. Line over the training part: each row forecast from the rows before it. After the split: the "
+    "forecast with its 50 % and 80 % bands."
+)
+
+
+def _forecast_figure(forecaster: Forecaster, others: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Any:
+    heldout: list[Forecast] = getattr(forecaster, "heldout_", [])
+    if not heldout:
+        heldout = [_ahead(forecaster, one) for one in forecaster.series_][:_MOST_PANELS]
+    shown = _representatives(heldout)
+    series, panels = forecaster.series_, []
+    for name, one in shown:
+        fitted = forecaster.model_.fitted(Batch.from_series([one.history], dtype=torch.float64))
+        for column, target in enumerate(series.targets):
+            panels.append(_panel(series, one, fitted.mean[0][:, column].numpy(), column, f"{target}{name}", others))
+    return plots.forecast_picture(panels, time_label=series.time, columns=1 if len(panels) <= 3 else 2)
+
+
+def _panel(
+    series: SeriesSet,
+    one: Forecast,
+    fitted: np.ndarray,
+    column: int,
+    title: str,
+    others: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> plots.ForecastPanel:
+    def stamps(times: np.ndarray) -> Any:
+        return series.scale.stamps(times)
+
+    later = stamps(one.later.times)
+    bands = tuple(
+        plots.Band(later, one.quantiles[low][:, column], one.quantiles[high][:, column], nominal)
+        for low, high, nominal in ((0.1, 0.9, 0.8), (0.3, 0.7, 0.4))
+        if low in one.quantiles
+    )
+    known = np.isfinite(fitted)
+    return plots.ForecastPanel(
+        title=title,
+        trained=plots.Points(stamps(one.history.times), one.history.values[:, column]),
+        held_out=plots.Points(later, one.later.values[:, column]) if len(one.later.rows) else None,
+        fit=plots.Points(stamps(one.history.times[known]), fitted[known]),
+        forecast=plots.Points(later, one.mean[:, column]),
+        bands=bands,
+        split=stamps(np.array([(one.history.times[-1] + one.later.times[0]) / 2]))[0],
+        others={name: plots.Points(stamps(times), values[:, column]) for name, (times, values) in others.items()},
+    )
+
+
+def _ahead(forecaster: Forecaster, one: Series) -> Forecast:
+    """Return a forecast of the future of one series, where nothing was held out."""
+    step = float(np.median(np.diff(one.times)))
+    times = one.times[-1] + step * np.arange(1, max(2, len(one) // 5) + 1)
+    prediction = forecaster.model_(Batch.from_series([one], dtype=torch.float64), [torch.tensor(times)])
+    empty = Series(
+        id=one.id,
+        times=times,
+        values=np.full((len(times), one.values.shape[1]), np.nan),
+        mask=np.zeros((len(times), one.values.shape[1]), dtype=bool),
+        static=one.static,
+        rows=np.zeros(0, dtype=np.int64),
+    )
+    quantiles = {level: parts[0].numpy() for level, parts in prediction.quantiles.items()}
+    return Forecast(history=one, later=empty, mean=prediction.mean[0].numpy(), quantiles=quantiles)
+
+
+def _representatives(forecasts: Sequence[Forecast]) -> list[tuple[str, Forecast]]:
+    """Return the forecast of a single series, or the best, the median and the worst of several."""
+    if len(forecasts) == 1:
+        return [("", forecasts[0])]
+    errors = [float(np.sqrt(np.nanmean((one.mean - one.later.values) ** 2))) for one in forecasts]
+    if not np.isfinite(errors).any():
+        return [(f", {one.history.id}", one) for one in forecasts[:_MOST_PANELS]]
+    chosen = plots.representatives(np.nan_to_num(errors, nan=np.inf))
+    return [(f", {word} series ({forecasts[place].history.id})", forecasts[place]) for word, place in chosen.items()]
+
+
+def _phase_figure(forecaster: Forecaster, model: ObservedODE) -> Any:
+    series = forecaster.series_
+    one = getattr(forecaster, "heldout_", None)
+    history = one[0].history if one else series[0]
+    complete = history.values[history.mask.all(axis=1)]
+    x, y = plots.phase_grid(complete[:, 0], complete[:, 1], log=model.logarithm)
+    mesh_x, mesh_y = np.meshgrid(x, y)
+    points = torch.tensor(np.stack([mesh_x.ravel(), mesh_y.ravel()], axis=1))
+    slopes = model.slopes(points).numpy()
+    if model.logarithm:
+        slopes = slopes * points.numpy()
+    grid = plots.FieldGrid(x, y, slopes[:, 0].reshape(mesh_x.shape), slopes[:, 1].reshape(mesh_x.shape))
+    labels = series.scale.format(history.times[history.mask.all(axis=1)])
+    forecast = plots.Orbit(one[0].mean[:, 0], one[0].mean[:, 1]) if one else None
+    held_out = plots.Orbit(one[0].later.values[:, 0], one[0].later.values[:, 1]) if one else None
+    return plots.phase_portrait(
+        grid,
+        names=(series.targets[0], series.targets[1]),
+        trained=plots.Orbit(complete[:, 0], complete[:, 1], labels),
+        held_out=held_out,
+        forecast=forecast,
+        log=model.logarithm,
+    )
+
+
+def _table(evaluation: Evaluation, target: str) -> plots.ScoreTable:
+    measures = ("RMSE", "MAE", "MASE", "CRPS", "in the 80 % band")
+    rows = [
+        plots.ScoreRow(
+            name=score.name,
+            values=(score.rmse, score.mae, score.mase, score.crps, _counts(score)),
+            ours=score.name == "model",
+        )
+        for score in evaluation.scores[target]
+    ]
+    rows.extend(plots.ScoreRow(name=name, reason=reason) for name, reason in evaluation.left_out.items())
+    verdict = plots.Verdict(evaluation.verdicts[target], _won(evaluation.scores[target]))
+    return plots.ScoreTable(target=target, measures=measures, rows=tuple(rows), verdicts=(verdict,))
+
+
+def _coverage(evaluation: Evaluation) -> list[plots.Coverage]:
+    found = []
+    for target, scores in evaluation.scores.items():
+        model = scores[0]
+        if model.inside is not None and model.total is not None:
+            found.append(plots.Coverage(target, 0.8, model.inside, model.total))
+    return found
+
+
+def _counts(score: Score) -> str:
+    return "" if score.inside is None else f"{score.inside} of {score.total}"
+
+
+def _overall(evaluation: Evaluation) -> list[Score]:
+    return evaluation.scores.get("all") or next(iter(evaluation.scores.values()))
+
+
+def _won(scores: Sequence[Score]) -> bool | None:
+    rivals = [score.rmse for score in scores[1:] if np.isfinite(score.rmse)]
+    return None if not rivals else scores[0].rmse < min(rivals)
+
+
+def _summary(evaluation: Evaluation | None) -> str:
+    if evaluation is None:
+        return "Nothing was held out, so there is no score."
+    verdict = evaluation.verdicts.get("all") or next(iter(evaluation.verdicts.values()))
+    return f"The model {verdict}."
+
+
+def _read(series: SeriesSet) -> dict[str, Any]:
+    rows = sum(len(one) for one in series)
+    first = min(one.times[0] for one in series)
+    last = max(one.times[-1] for one in series)
+    span = series.scale.format(np.array([first, last]))
+    missing = 1 - np.concatenate([one.mask for one in series]).mean()
+    return {
+        "source": series.source,
+        "series": len(series),
+        "rows": rows,
+        "targets": ", ".join(series.targets),
+        "time": f"{series.time}, {span[0]} to {span[1]}",
+        "median spacing": f"{float(np.median(series.gaps)):g} {series.scale.unit or ''}".strip(),
+        "missing values": f"{100 * missing:.1f} %",
+    }
