@@ -26,11 +26,14 @@ __all__ = ["ExplicitRungeKutta", "ExplicitStep", "dense_table", "dense_weights"]
 class ExplicitStep:
     """One attempted step: its end, its error, its interpolant.
 
+    The last stage of a first-same-as-last method, `f(t1, y1)`, is evaluated by `complete`, which whatever needs it calls;
+    the end of the step does not.
+
     `carry` is `f(t1, y1)` where the step knows it, so that the next step need not evaluate it again. The stages live in
     the sums that the step was made with, so errors and interpolated values are to be taken before the next step.
     """
 
-    __slots__ = ("_extra", "dt", "sums", "t0", "t1", "tableau", "term", "y0", "y1")
+    __slots__ = ("_complete", "_extra", "dt", "sums", "t0", "t1", "tableau", "term", "y0", "y1")
 
     def __init__(
         self, tableau: Tableau, term: Any, sums: Sums, *, t0: Any, t1: Any, dt: Any, y0: Tensor, y1: Tensor
@@ -38,19 +41,29 @@ class ExplicitStep:
         self.tableau, self.term, self.sums = tableau, term, sums
         self.t0, self.t1, self.dt, self.y0, self.y1 = t0, t1, dt, y0, y1
         self._extra = False
+        self._complete = not tableau.first_same_as_last
 
     @property
     def carry(self) -> Tensor | None:
         """`f(t1, y1)`, if it has been evaluated."""
         tableau = self.tableau
         if tableau.first_same_as_last:
+            self.complete()
             return self.sums.stage(tableau.stages - 1)
         return self.sums.stage(tableau.stages) if self._extra else None
 
     def errors(self) -> tuple[Tensor, ...]:
         """Return the local error estimates: none, one, or the two that DOP853 combines."""
         tableau = self.tableau
+        self.complete()
         return tuple(self.sums.total(self.dt, weights) for weights in tableau.error_weights)
+
+    def complete(self) -> None:
+        """Evaluate the last stage of a first-same-as-last method, once."""
+        if not self._complete:
+            self._complete = True
+            (end,) = self.sums.times(self.t0, self.t1, self.dt, (1.0,))
+            self.sums.put(self.tableau.stages - 1, self.term.field(end, self.y1))
 
     def prepare(self) -> None:
         """Evaluate the stages that only the interpolant needs, once."""
@@ -58,6 +71,7 @@ class ExplicitStep:
         if self._extra:
             return
         self._extra = True
+        self.complete()
         if not tableau.first_same_as_last:
             (end,) = sums.times(self.t0, self.t1, self.dt, (1.0,))
             sums.put(tableau.stages, self.term.field(end, self.y1))
@@ -158,11 +172,10 @@ class ExplicitRungeKutta:
         tableau = self.tableau
         times = sums.times(t0, t1, dt, tableau.c)
         sums.put(0, term.field(times[0], y0) if carry is None else carry)
-        stage_state = y0
-        for index in range(1, tableau.stages):
-            stage_state = sums.add(y0, dt, tableau.a[index])
-            sums.put(index, term.field(times[index], stage_state))
-        y1 = stage_state if tableau.first_same_as_last else sums.add(y0, dt, tableau.b)
+        inner = tableau.stages - tableau.first_same_as_last
+        for index in range(1, inner):
+            sums.put(index, term.field(times[index], sums.add(y0, dt, tableau.a[index])))
+        y1 = sums.add(y0, dt, tableau.b[:inner])
         return ExplicitStep(tableau, term, sums, t0=t0, t1=t1, dt=dt, y0=y0, y1=y1)
 
 

@@ -129,6 +129,8 @@ class _IndependentMarch:
         if carry is not None and bool(self.after_jump.any()):
             carry = None
         step = task.solver.step(self.term, begin, finish, self.y, carry, dt=dt, sums=sums)
+        if task.solver.adaptive:
+            step.complete()
         return step, sums.stage(0)
 
     def _again(self, index: Tensor, dt: Tensor, ties: Ties) -> ExplicitStep:

@@ -97,10 +97,12 @@ class _SharedMarch:
         begin, finish, span = self._as_tensors(t0, t1, dt, ties)
         step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=span, sums=self.sums)
         self.steps += 1
+        if self.task.solver.adaptive:
+            step.complete()
         error = self._error(step)
         verdict = task.controller.judge(error, self.memory, order=task.solver.error_order or task.solver.order)
         self.memory = verdict.memory
-        forced = task.limits.force and size <= floor and math.isfinite(error)
+        forced = task.limits.force and size <= floor * (1 + 1e-9) and math.isfinite(error)
         if not ((verdict.accept and math.isfinite(error)) or forced):
             self.carry = self.sums.stage(0)
             self._refuse(step, error, factor=verdict.factor, size=abs(dt), at_floor=min(size, abs(dt)) <= floor)
