@@ -97,17 +97,16 @@ class Solution:
         return single.unpack(chosen, leading=1)
 
     def _evaluate(self, t: Any, *, derivative: bool) -> Any:
-        if self._path is None:
-            raise InputError("this solution has no dense output; pass dense=True to solve")
         times = torch.as_tensor(t, dtype=torch.float64, device=self.t_reached.device)
-        value = self._path.evaluate(times, derivative=derivative).to(self._packed_ys.dtype)
         state = self._packed_ys.shape[1:]
-        leading = value.shape[: value.dim() - len(state)] if not self._rows_path else times.shape[:1]
-        return self._layout.unpack(value.reshape(*leading, *state), leading=len(leading))
-
-    @property
-    def _rows_path(self) -> bool:
-        return isinstance(self._path, RowsDensePath)
+        leading = times.shape[:1] if isinstance(self._path, RowsDensePath) else times.shape
+        if self._path is None and self._packed_ys.numel():
+            raise InputError("this solution has no dense output; pass dense=True to solve")
+        if self._path is None:
+            value = self._packed_ys.new_zeros(0)
+        else:
+            value = self._path.evaluate(times, derivative=derivative).to(self._packed_ys.dtype)
+        return self._layout.unpack(value.reshape((*leading, *state)), leading=len(leading))
 
 
 def diagnosis(status: Tensor, t_reached: Tensor, component: Tensor, layout: Layout) -> str:

@@ -27,7 +27,7 @@ class Inputs(NamedTuple):
     clock: Clock | None
 
 
-def attach_discrete(engine: Any, task: Task, march: March, inputs: Inputs, *, check_all: bool) -> list[Tensor]:
+def attach_discrete(engine: Any, task: Task, march: March, inputs: Inputs) -> list[Tensor]:
     """Return the march's values with their gradient attached.
 
     Arguments:
@@ -35,9 +35,8 @@ def attach_discrete(engine: Any, task: Task, march: March, inputs: Inputs, *, ch
         task: the task, its times not yet as tensors.
         march: what the engine made of it, with its record.
         inputs: what to differentiate by.
-        check_all: whether every step of the sweep is checked for unknown tensors.
     """
-    held = _Held(engine, task, march, len(inputs.field), check_all)
+    held = _Held(engine, task, march, len(inputs.field))
     clock = () if inputs.clock is None else tuple(inputs.clock)
     results = _Discrete.apply(held, inputs.y0, *inputs.field, *clock)
     return list(results[: held.count])
@@ -46,11 +45,10 @@ def attach_discrete(engine: Any, task: Task, march: March, inputs: Inputs, *, ch
 class _Held:
     """What the reverse sweep needs besides tensors; the states move into autograd's keeping."""
 
-    def __init__(self, engine: Any, task: Task, march: March, fields: int, check_all: bool) -> None:
+    def __init__(self, engine: Any, task: Task, march: March, fields: int) -> None:
         # `task.y0` is the first state, which becomes an output of the function: held as it is, it holds its own graph.
         self.engine, self.task, self.march = engine, replace(task, y0=task.y0.detach(), f0=None), march
         self.fields = fields
-        self.check_all = check_all
         self.values = march.values
         self.states = [record.y0 for record in march.record]
         march.record = [record._replace(y0=None) for record in march.record]
@@ -100,7 +98,6 @@ class _Discrete(torch.autograd.Function):
                 state_cotangents=cotangents[held.count :],
                 create_graph=torch.is_grad_enabled(),
                 check=refuse_unknown,
-                check_all=held.check_all,
             )
         return (None, found.y0, *found.inputs, *(found.clock or ()))
 

@@ -82,8 +82,8 @@ def choose_limits(
             raise InputError(f"{name} must be above zero (its sign follows the direction of the solve); got {value}")
     if dt_min is not None and dt_max is not None and dt_min > dt_max:
         raise InputError(f"dt_min = {dt_min} is above dt_max = {dt_max}")
-    if max_steps < 1:
-        raise InputError(f"max_steps must be at least 1; got {max_steps}")
+    if not (isinstance(max_steps, int) and max_steps >= 1):
+        raise InputError(f"max_steps is a whole number of at least 1, so that every solve ends; got {max_steps!r}")
     return Limits(
         dt0=None if dt0 is None or not controller.adaptive else float(dt0),
         dt_min=None if dt_min is None else float(dt_min),
@@ -132,6 +132,8 @@ def _pack(value: Any, layout: Layout, like: Tensor, real: torch.dtype, name: str
     """Return one tolerance as a number, or as a tensor laid out like the packed state."""
     leaves, _ = flatten(value)
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.dim() > 0]
+    if not all(isinstance(leaf, Tensor | int | float) for leaf in leaves):
+        raise InputError(f"{name} is a number, a tensor or a structure of them like the state; got {value!r}")
     if len(leaves) == 1 and not tensors:
         number = float(leaves[0])
         _check_number(number, name)

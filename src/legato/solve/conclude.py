@@ -57,7 +57,7 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str)
         mask=mask,
         _layout=layout,
         _packed_ys=main,
-        _path=_path(request, task, values) if request.dense else None,
+        _path=_path(request, task, values) if request.dense and task.y0.numel() else None,
     )
     if on_failure == "raise" and not bool(good.all()):
         raise SolveError(diagnosis(march.status, march.t_reached, march.component, layout), solution)
@@ -67,7 +67,7 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str)
 def _solution_times(request: Request, task: Task, values: list[Tensor]) -> tuple[Tensor, Tensor | None]:
     """Return the times of the values, and the mask of those that are a sample's own."""
     plan, rows = request.plan, request.layout.rows
-    if request.save == "steps":
+    if request.save == "steps" and task.y0.numel():
         if request.independent:
             table = task.outputs[0].step_times(rows)
             return table, ~table.isnan().movedim(0, 1).reshape(-1, *request.layout.batch_shape)

@@ -109,6 +109,8 @@ def solve(
     if unknown:
         name = next(iter(unknown))
         raise OptionError(f"solve has no option {name!r}; {nearest(name, inspect.signature(solve).parameters)}")
+    if time_dtype is not None and not time_dtype.is_floating_point:
+        raise InputError(f"time_dtype is a floating dtype such as torch.float64; got {time_dtype}")
     _check_words(gradient=gradient, steps=steps, save=save, on_failure=on_failure)
     layout = layout_of(y0, batch_dims=batch_dims)
     packed = _initial_state(y0, layout)

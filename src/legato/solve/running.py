@@ -72,8 +72,7 @@ def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, chec
     if not (ready.keep and (found or task.y0.requires_grad or task.clock is not None)):
         march.record = []
         return Outcome(march, march.values, "none", checks + again)
-    check_all = not isinstance(field, torch.nn.Module)
-    values = attach_discrete(engine, ready, march, inputs, check_all=check_all)
+    values = attach_discrete(engine, ready, march, inputs)
     return Outcome(march, values, "discrete", checks + again)
 
 

@@ -45,7 +45,6 @@ def reverse(
     state_cotangents: Sequence[Tensor | None] = (),
     create_graph: bool = False,
     check: Callable[[Sequence[Tensor], Sequence[Tensor]], None],
-    check_all: bool = True,
 ) -> Cotangents:
     """Return the cotangents of the initial state, the inputs and the times.
 
@@ -58,14 +57,12 @@ def reverse(
         state_cotangents: cotangents of `states` themselves (double backward), or empty.
         create_graph: whether the sweep is itself to be differentiated.
         check: raises if results depend on a tensor that is not among the known ones.
-        check_all: whether to check every step, or the first and the last.
     """
     sweep = _Sweep(task, inputs, create_graph=create_graph, check=check)
-    ends = {0, len(march.record) - 1}
     sweep.begin(task.y0)
     for place in reversed(range(len(march.record))):
         record = march.record[place]
-        sweep.visit(record, states[place], values, check=check_all or place in ends)
+        sweep.visit(record, states[place], values)
         sweep.add_to_state(record.rows, state_cotangents[place] if state_cotangents else None)
     sweep.visit_start(march, values)
     return sweep.end()
@@ -90,7 +87,7 @@ class _Sweep:
             self.cotangent = self.cotangent + part if rows is None else self.cotangent.index_add(0, rows, part)
             self.moved = True
 
-    def visit(self, record: StepRecord, state: Tensor, values: Sequence[Tensor | None], *, check: bool) -> None:
+    def visit(self, record: StepRecord, state: Tensor, values: Sequence[Tensor | None]) -> None:
         """Pass one step backwards."""
         task = self.task
         kept = [
@@ -109,8 +106,7 @@ class _Sweep:
                 results = [step.y1, *(output.emit(step, slots, wanted) for output, slots, _ in kept)]
         end = self.cotangent if record.rows is None else self.cotangent[record.rows]
         sources = [y0, *inputs, *(() if times is None else times.leaves)]
-        if check:
-            self.check(results, sources)
+        self.check(results, sources)
         if not any(result.requires_grad for result in results):
             return
         found = torch.autograd.grad(
