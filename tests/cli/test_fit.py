@@ -1,0 +1,127 @@
+"""`legato fit`: a run folder from a table, refused, interrupted and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+
+from legato.data import load_lynx_hare
+
+Run = Callable[..., Any]
+LYNX = str(load_lynx_hare())
+QUICK = ("--time", "year", "--model", "observed", "--members", "1", "--test-from", "1915", "--max-time", "1")
+FILES = ("model.safetensors", "config.json", "metrics.json", "log.jsonl", "forecast.csv")
+
+
+def test_a_fit_writes_the_run_folder_and_prints_scores_with_win_or_loss_in_words(legato: Run, tmp_path: Path) -> None:
+    ended = legato("fit", LYNX, *QUICK, "--horizon", "3 years", "-o", tmp_path / "run")
+    assert ended.code == 0
+    assert [name for name in FILES if not (tmp_path / "run" / name).exists()] == []
+    assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
+    for word in ("hare", "lynx", "var-log", "RMSE", "of 12", "1915 to 1920"):
+        assert word in ended.out
+    assert "wins" in ended.out or "loses" in ended.out
+    assert "warning: the observed model" in ended.err
+    rows = (tmp_path / "run" / "forecast.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:4]] == ["1921", "1922", "1923"]
+
+
+def test_json_holds_the_scores_and_names_the_files(legato: Run, tmp_path: Path) -> None:
+    ended = legato("fit", LYNX, *QUICK, "--target", "hare", "-o", tmp_path / "run", "--json")
+    assert ended.code == 0
+    result = ended.json["result"]
+    assert result["targets"] == ["hare"]
+    assert result["evaluation"] == json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert {Path(name).name for name in result["files"]} >= set(FILES)
+    assert "time limit" in result["stopped"]
+
+
+def test_an_existing_run_is_replaced_only_when_forced(legato: Run, tmp_path: Path, lynx_run: Path) -> None:
+    for words in ((), ("--resume",), ("--force", "--resume")):
+        ended = legato("fit", LYNX, *QUICK, "-o", lynx_run, *words)
+        assert ended.code == 2, words
+        assert "--force" in ended.err
+    (tmp_path / "mine.txt").write_text("mine")
+    assert legato("fit", LYNX, *QUICK, "-o", tmp_path).code == 2
+    assert legato("fit", LYNX, *QUICK, "-o", tmp_path, "--force").code == 0
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_run_folder_that_is_a_file_is_usage(legato: Run, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    assert legato("fit", LYNX, *QUICK, "-o", tmp_path / "run").code == 2
+
+
+def test_bad_data_end_with_3_and_leave_no_folder(legato: Run, tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("year,y\n1900,1\n1901,x\n1902,3\n")
+    ended = legato("fit", table, "--time", "year", "--target", "y", "-o", tmp_path / "run", "--json")
+    assert ended.code == ended.json["error"]["code"] == 3
+    assert (ended.json["error"]["row"], ended.json["error"]["column"]) == (3, "y")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--model", "lateen"), ("--max-time", "0"), ("--max-time", "5 eons"), ("--holdout", "2.5"), ("--seed", "-1")],
+)
+def test_a_setting_that_cannot_be_meant_is_usage(legato: Run, tmp_path: Path, words: tuple[str, str]) -> None:
+    ended = legato("fit", LYNX, *QUICK[:4], *words, "-o", tmp_path / "run")
+    assert ended.code == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_the_column_of_times_the_fit_is_refused_and_says_how_to_find_it(legato: Run, tmp_path: Path) -> None:
+    ended = legato("fit", LYNX, "-o", tmp_path / "run")
+    assert ended.code == 2
+    assert "--time" in ended.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="interrupts are sent as POSIX signals")
+def test_an_interrupted_fit_keeps_its_checkpoint_and_goes_on_from_it(legato: Run, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    # A checkpoint is written after two seconds, and training ends after four.
+    words = ["fit", LYNX, *QUICK[:-1], "4", "-o", str(run), "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "legato.cli", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # A shell that starts the tests in the background lets its children ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    checkpoint = run / "checkpoint.safetensors"
+    deadline = time.monotonic() + 100
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, err
+    assert json.loads(out)["error"] == {
+        "code": 130,
+        "kind": "interrupted",
+        "message": f"interrupted; {run} keeps the last good checkpoint: add --resume to go on",
+        "run": str(run),
+        "checkpoint": True,
+    }
+    assert not (run / "model.safetensors").exists()
+    with safe_open(str(checkpoint), framework="pt") as opened:
+        reached = int(opened.get_tensor("progress")[0])
+    assert reached > 0
+
+    resumed = legato(*words, "--resume")
+    assert resumed.code == 0
+    assert resumed.json["result"]["iterations"] > reached
+    assert len((run / "log.jsonl").read_text().splitlines()) > reached
+    assert not checkpoint.exists()
