@@ -102,7 +102,9 @@ def read_history(path: Path, *, targets: Sequence[str], scale: TimeScale, time: 
         )
         for name, rows in zip(order, parts, strict=True)
     )
-    return SeriesSet(series=found, targets=tuple(targets), scale=scale, time=time, series_column=column, source=str(path))
+    return SeriesSet(
+        series=found, targets=tuple(targets), scale=scale, time=time, series_column=column, source=str(path)
+    )
 
 
 def _cells(values: Sequence[Any] | np.ndarray) -> list[str]:

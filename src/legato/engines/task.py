@@ -54,7 +54,9 @@ class Clock(NamedTuple):
     t1: Tensor
     times: Tensor
 
-    def step(self, ties: Ties, t0: Any, t1: Any, dt: Any, *, rows: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def step(
+        self, ties: Ties, t0: Any, t1: Any, dt: Any, *, rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return `t0, t1, dt` of a step as tensors of the same values that move with the clock's.
 
         A step begins at `clock.t0` plus step sizes that do not depend on the times, until a forced stop has been passed;

@@ -42,7 +42,7 @@ class DensePath(NamedTuple):
         value = _horner(coefficients, theta, derivative=derivative)
         if derivative:
             value = value / size.view_as(theta).to(theta.dtype)
-        return value.reshape(*t.shape, *value.shape[1:])
+        return value.reshape((*t.shape, *value.shape[1:]))
 
 
 class RowsDensePath(NamedTuple):

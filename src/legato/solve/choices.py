@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from ..core.structure import flatten
 from ..engines import ENGINES, Limits
 from ..solvers import SOLVERS, ExplicitRungeKutta, Tableau
 
-__all__ = ["choose_controller", "choose_engine", "choose_limits", "choose_solver", "choose_tolerances", "forced_times"]
+__all__ = ["Method", "choose_controller", "choose_engine", "choose_method", "choose_solver", "choose_tolerances"]
 
 _DEFAULTS = {torch.float64: (1e-7, 1e-9), torch.float32: (1e-5, 1e-7)}
 
@@ -67,30 +67,40 @@ def choose_controller(controller: Any, solver: Any, dt0: float | None) -> Any:
     return controller
 
 
-def choose_limits(
+class Method(NamedTuple):
+    """How to march: what steps, what decides their sizes, within which bounds, with which forced stops and jumps."""
+
+    solver: Any
+    controller: Any
+    limits: Limits
+    stops: tuple[float, ...]
+    jumps: tuple[float, ...]
+
+
+def choose_method(
+    solver: Any,
+    controller: Any,
     *,
     dt0: float | None,
     dt_min: float | None,
     dt_max: float | None,
     max_steps: int,
     force_dt_min: bool,
-    controller: Any,
-) -> Limits:
-    """Return the bounds of the march, checked."""
-    for name, value in (("dt0", dt0), ("dt_min", dt_min), ("dt_max", dt_max)):
-        if value is not None and not (float(value) > 0):
-            raise InputError(f"{name} must be above zero (its sign follows the direction of the solve); got {value}")
-    if dt_min is not None and dt_max is not None and dt_min > dt_max:
-        raise InputError(f"dt_min = {dt_min} is above dt_max = {dt_max}")
-    if not (isinstance(max_steps, int) and max_steps >= 1):
-        raise InputError(f"max_steps is a whole number of at least 1, so that every solve ends; got {max_steps!r}")
-    return Limits(
-        dt0=None if dt0 is None or not controller.adaptive else float(dt0),
-        dt_min=None if dt_min is None else float(dt_min),
-        dt_max=math.inf if dt_max is None else float(dt_max),
-        max_steps=int(max_steps),
-        force=bool(force_dt_min),
+    stops: Sequence[float],
+    jumps: Sequence[float],
+) -> Method:
+    """Return the method that the options of `solve` describe.
+
+    Raises:
+        InputError: a number out of its range, or options that do not go together.
+    """
+    chosen = choose_solver(solver)
+    control = choose_controller(controller, chosen, dt0)
+    limits = _limits(
+        dt0=dt0, dt_min=dt_min, dt_max=dt_max, max_steps=max_steps, force_dt_min=force_dt_min, controller=control
     )
+    own = control.times if isinstance(control, Grid) else ()
+    return Method(chosen, control, limits, _times((*stops, *own), "stops"), _times(jumps, "jumps"))
 
 
 def choose_tolerances(rtol: Any, atol: Any, layout: Layout, like: Tensor) -> Tolerances:
@@ -115,17 +125,37 @@ def choose_tolerances(rtol: Any, atol: Any, layout: Layout, like: Tensor) -> Tol
     return Tolerances(relative, absolute)
 
 
-def forced_times(controller: Any, given: Sequence[float]) -> tuple[float, ...]:
-    """Return the times at which a controller, or the user, wants steps to end.
-
-    Raises:
-        InputError: a time is not a finite number.
-    """
-    own = controller.times if isinstance(controller, Grid) else ()
-    times = tuple(float(time) for time in (*given, *own))
+def _times(given: Sequence[float], name: str) -> tuple[float, ...]:
+    times = tuple(float(time) for time in given)
     if not all(math.isfinite(time) for time in times):
-        raise InputError(f"stops and jumps must be finite times; got {times}")
+        raise InputError(f"{name} must hold finite times; got {times}")
     return times
+
+
+def _limits(
+    *,
+    dt0: float | None,
+    dt_min: float | None,
+    dt_max: float | None,
+    max_steps: int,
+    force_dt_min: bool,
+    controller: Any,
+) -> Limits:
+    """Return the bounds of the march, checked."""
+    for name, value in (("dt0", dt0), ("dt_min", dt_min), ("dt_max", dt_max)):
+        if value is not None and not (float(value) > 0):
+            raise InputError(f"{name} must be above zero (its sign follows the direction of the solve); got {value}")
+    if dt_min is not None and dt_max is not None and dt_min > dt_max:
+        raise InputError(f"dt_min = {dt_min} is above dt_max = {dt_max}")
+    if not (isinstance(max_steps, int) and max_steps >= 1):
+        raise InputError(f"max_steps is a whole number of at least 1, so that every solve ends; got {max_steps!r}")
+    return Limits(
+        dt0=None if dt0 is None or not controller.adaptive else float(dt0),
+        dt_min=None if dt_min is None else float(dt_min),
+        dt_max=math.inf if dt_max is None else float(dt_max),
+        max_steps=int(max_steps),
+        force=bool(force_dt_min),
+    )
 
 
 def _pack(value: Any, layout: Layout, like: Tensor, real: torch.dtype, name: str) -> float | Tensor:

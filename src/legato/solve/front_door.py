@@ -19,7 +19,7 @@ from ..core.packing import Layout, layout_of
 from ..gradients import GRADIENTS
 from ..solution import Solution
 from ..terms import ODETerm
-from .choices import choose_controller, choose_engine, choose_limits, choose_solver, choose_tolerances, forced_times
+from .choices import choose_engine, choose_method, choose_tolerances
 from .conclude import conclude
 from .request import Request
 from .running import run
@@ -109,22 +109,52 @@ def solve(
     if unknown:
         name = next(iter(unknown))
         raise OptionError(f"solve has no option {name!r}; {nearest(name, inspect.signature(solve).parameters)}")
-    if time_dtype is not None and not time_dtype.is_floating_point:
-        raise InputError(f"time_dtype is a floating dtype such as torch.float64; got {time_dtype}")
     _check_words(gradient=gradient, steps=steps, save=save, on_failure=on_failure)
     layout = layout_of(y0, batch_dims=batch_dims)
     packed = _initial_state(y0, layout)
     plan = read_times(t, rows=layout.rows, device=packed.device)
     if steps == "shared" and plan.per_sample:
         raise InputError("samples with their own times need steps='independent'; leave steps= out, or share the times")
-    independent = plan.per_sample or steps == "independent"
-    chosen = choose_solver(solver)
-    control = choose_controller(controller, chosen, dt0)
-    limits = choose_limits(
-        dt0=dt0, dt_min=dt_min, dt_max=dt_max, max_steps=max_steps, force_dt_min=force_dt_min, controller=control
+    method = choose_method(
+        solver,
+        controller,
+        dt0=dt0,
+        dt_min=dt_min,
+        dt_max=dt_max,
+        max_steps=max_steps,
+        force_dt_min=force_dt_min,
+        stops=stops,
+        jumps=jumps,
     )
+    request = Request(
+        term=_term(field, layout, packed, args=args, args_batched=args_batched, time_dtype=time_dtype),
+        layout=layout,
+        plan=plan,
+        method=method,
+        tolerances=choose_tolerances(rtol, atol, layout, packed),
+        norm=norm,
+        save=save,
+        dense=dense,
+    )
+    independent = plan.per_sample or steps == "independent"
+    task = request.rows_task(packed) if independent else request.shared_task(packed)
+    outcome = run(task, request, gradient=gradient, engine=choose_engine(engine))
+    return conclude(request, task, outcome, on_failure=on_failure)
+
+
+def _term(
+    field: Callable[..., Any],
+    layout: Layout,
+    packed: Tensor,
+    *,
+    args: Any,
+    args_batched: Any,
+    time_dtype: torch.dtype | None,
+) -> ODETerm:
     real = packed.real.dtype if packed.is_complex() else packed.dtype
-    term = ODETerm(
+    if time_dtype is not None and not time_dtype.is_floating_point:
+        raise InputError(f"time_dtype is a floating dtype such as torch.float64; got {time_dtype}")
+    return ODETerm(
         field,
         layout,
         args=args,
@@ -133,23 +163,6 @@ def solve(
         time_dtype=time_dtype or real,
         device=packed.device,
     )
-    request = Request(
-        term=term,
-        layout=layout,
-        plan=plan,
-        solver=chosen,
-        controller=control,
-        tolerances=choose_tolerances(rtol, atol, layout, packed),
-        norm=norm,
-        limits=limits,
-        stops=forced_times(control, stops),
-        jumps=forced_times(None, jumps),
-        save=save,
-        dense=dense,
-    )
-    task = request.rows_task(packed) if independent else request.shared_task(packed)
-    outcome = run(task, request, gradient=gradient, engine=choose_engine(engine))
-    return conclude(request, task, outcome, on_failure=on_failure)
 
 
 def _initial_state(y0: Any, layout: Layout) -> Tensor:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.norms import make_measure
+from ..core.norms import Tolerances, make_measure
 from ..core.packing import Layout
 from ..engines import Clock, Task
 from ..outputs import DenseSteps, EveryStep, RowDense, RowSteps, RowTimes, SaveTimes
 from ..terms import ODETerm
+from .choices import Method
 from .times import TimePlan
 
 __all__ = ["Request"]
@@ -21,15 +22,22 @@ __all__ = ["Request"]
 class Request:
     """The checked arguments of one solve, and the tasks they make."""
 
-    def __init__(self, **given: Any) -> None:
-        self.term: ODETerm = given["term"]
-        self.field = self.term.function
-        self.layout: Layout = given["layout"]
-        self.plan: TimePlan = given["plan"]
-        self.settings = {name: given[name] for name in ("solver", "controller", "tolerances", "limits")}
-        self.norm = given["norm"]
-        self.stops, self.jumps = given["stops"], given["jumps"]
-        self.save, self.dense = given["save"], given["dense"]
+    def __init__(
+        self,
+        *,
+        term: ODETerm,
+        layout: Layout,
+        plan: TimePlan,
+        method: Method,
+        tolerances: Tolerances,
+        norm: Any,
+        save: str,
+        dense: bool,
+    ) -> None:
+        self.term, self.layout, self.plan = term, layout, plan
+        self.method, self.tolerances, self.norm = method, tolerances, norm
+        self.save, self.dense = save, dense
+        self.field = term.function
         self.independent = False
 
     def shared_task(self, y0: Tensor) -> Task:
@@ -47,9 +55,8 @@ class Request:
             t1=t1,
             outputs=(main, DenseSteps()) if self.dense else (main,),
             stops=self._stops(t0, t1),
-            jumps=frozenset(self.jumps),
             clock=clock,
-            **self.settings,
+            **self._common(),
         )
 
     def rows_task(self, y0: Tensor) -> Task:
@@ -64,8 +71,7 @@ class Request:
         if batch_dims != 1:
             inner = self.layout._replace(batch_shape=torch.Size((rows,)))
             y0 = y0.reshape(rows, *y0.shape[batch_dims:])
-            tolerances = self.settings["tolerances"]
-            self.settings["tolerances"] = tolerances.reshaped(y0.shape)
+            self.tolerances = self.tolerances.reshaped(y0.shape)
             self.term = self.term.seen_as_rows(inner, batch_dims)
         t0, t1 = plan.t0.detach().contiguous(), plan.t1.detach().contiguous()
         sign = torch.where(t1 >= t0, 1.0, -1.0).to(torch.float64)
@@ -84,13 +90,22 @@ class Request:
             t1=t1,
             outputs=(main, RowSteps(rows, y0.device), RowDense(rows, y0.device)) if self.dense else (main,),
             stops=self._stops(*ends),
-            jumps=frozenset(self.jumps),
             clock=Clock(plan.t0, plan.t1, plan.save) if plan.gradient else None,
-            **self.settings,
+            **self._common(),
         )
+
+    def _common(self) -> dict[str, Any]:
+        method = self.method
+        return {
+            "solver": method.solver,
+            "controller": method.controller,
+            "limits": method.limits,
+            "jumps": frozenset(method.jumps),
+            "tolerances": self.tolerances,
+        }
 
     def _stops(self, t0: float, t1: float) -> tuple[float, ...]:
         """Return the forced stops strictly inside the interval, in its direction."""
         low, high = min(t0, t1), max(t0, t1)
-        inside = {stop for stop in (*self.stops, *self.jumps) if low < stop < high}
+        inside = {stop for stop in (*self.method.stops, *self.method.jumps) if low < stop < high}
         return tuple(sorted(inside, reverse=t1 < t0))

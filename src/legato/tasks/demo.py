@@ -85,7 +85,15 @@ def run_demo(
     return {"evaluation": evaluation.to_dict(), "origins": rows, "report": str(run / "report.html")}
 
 
-_COLUMNS = ("first year forecast", "values", "model", "in the 80 % band", "Lotka-Volterra law", "seasonal-naive", "VAR(1)")
+_COLUMNS = (
+    "first year forecast",
+    "values",
+    "model",
+    "in the 80 % band",
+    "Lotka-Volterra law",
+    "seasonal-naive",
+    "VAR(1)",
+)
 _NOTE = (
     "RMSE from other origins, each forecast to 1920. The model's rows before 1915 are by members of the ensemble that were "
     "trained on nothing later than the origin."

@@ -113,7 +113,9 @@ def evaluate_forecasts(
             truth = np.concatenate([one.later.values[:, chosen] for one in forecasts])
             guess = np.concatenate([part[:, chosen] for part in predicted])
             listed.append(
-                Score(name=rival, mae=mae(truth, guess), rmse=rmse(truth, guess), mase=_mase(forecasts, predicted, chosen))
+                Score(
+                    name=rival, mae=mae(truth, guess), rmse=rmse(truth, guess), mase=_mase(forecasts, predicted, chosen)
+                )
             )
         scores[name] = listed
         verdicts[name] = _verdict(listed)

@@ -326,9 +326,7 @@ class Forecaster:
     def _frame_like(self, table: Any) -> Any:
         return self._like if table is None else table
 
-    def _grids(
-        self, series: SeriesSet, horizon: str | float | None, steps: int | None, at: Any
-    ) -> list[np.ndarray]:
+    def _grids(self, series: SeriesSet, horizon: str | float | None, steps: int | None, at: Any) -> list[np.ndarray]:
         """Return the times to forecast, one grid per series."""
         if sum(value is not None for value in (horizon, steps, at)) != 1:
             raise OptionError("give exactly one of horizon, steps and at")

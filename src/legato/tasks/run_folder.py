@@ -1,13 +1,13 @@
 """A run folder: the files of a fitted model, human-readable, without pickle, each written whole or not at all.
 
-    model.safetensors   weights and scaling
-    config.json         format, versions, what was read and how, the model's shape, settings
-    metrics.json        scores beside baselines
-    log.jsonl           one record per training iteration
-    history.parquet     the series that forecasts start from
-    forecast.csv        series, time, variable, mean, 0.1 ... 0.9
-    report.html         the report
-    checkpoint.safetensors   while training, or after an interruption
+model.safetensors   weights and scaling
+config.json         format, versions, what was read and how, the model's shape, settings
+metrics.json        scores beside baselines
+log.jsonl           one record per training iteration
+history.parquet     the series that forecasts start from
+forecast.csv        series, time, variable, mean, 0.1 ... 0.9
+report.html         the report
+checkpoint.safetensors   while training, or after an interruption
 """
 
 from __future__ import annotations

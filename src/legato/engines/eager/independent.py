@@ -121,9 +121,7 @@ class _IndependentMarch:
         finish = torch.where(lands & self._is_jump(end), beside_rows(end, self.t, self.term.time_dtype), end)
         self.field_times = begin, finish
         if self.graph and task.clock is not None:
-            begin, finish, dt = task.clock.step(
-                ties, begin, finish, dt, rows=None if self.all_active else self.rows
-            )
+            begin, finish, dt = task.clock.step(ties, begin, finish, dt, rows=None if self.all_active else self.rows)
         sums = TensorSums(self.y, self.term.time_dtype)
         carry = self.carry
         if carry is not None and bool(self.after_jump.any()):
