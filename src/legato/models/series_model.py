@@ -32,12 +32,14 @@ class Plan:
         iterations: the number of optimizer steps.
         learning_rate, weight_decay: of AdamW.
         final: the share of the learning rate that is left at the end.
+        warmup: iterations over which the learning rate rises to its schedule.
     """
 
     iterations: int
     learning_rate: float
     weight_decay: float = 0.0
     final: float = 0.02
+    warmup: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,13 @@ class SeriesModel(nn.Module, ABC):
     @abstractmethod
     def plan(self) -> Plan:
         """Return how the model wants to be trained."""
+
+    def decayed(self) -> list[nn.Parameter]:
+        """Return the weights that weight decay acts on; all of them, unless a model knows better."""
+        return list(self.parameters())
+
+    def before_step(self, step: int, total: int) -> None:
+        """Look at the model before an iteration, for instance to keep the weights that do best on a part held back."""
 
     @abstractmethod
     def objective(self, step: int, total: int, generator: torch.Generator) -> Tensor:

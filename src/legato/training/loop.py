@@ -55,11 +55,13 @@ class TrainingState:
         self.model = model
         self.plan: Plan = model.plan()
         self.generator = torch.Generator().manual_seed(seed)
-        self.optimizer = torch.optim.AdamW(
-            [weight for weight in model.parameters() if weight.requires_grad],
-            lr=self.plan.learning_rate,
-            weight_decay=self.plan.weight_decay,
-        )
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        drawn = {id(weight) for weight in model.decayed()}
+        groups = [
+            {"params": [weight for weight in trained if id(weight) in drawn], "weight_decay": self.plan.weight_decay},
+            {"params": [weight for weight in trained if id(weight) not in drawn], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=self.plan.learning_rate)
         self.iteration = 0
         self.scale = 1.0
         self.losses: list[float] = []
@@ -152,10 +154,12 @@ def _iterate(state: TrainingState, total: int) -> bool:
     plan = state.plan
     share = state.iteration / total
     rate = plan.learning_rate * (plan.final + (1 - plan.final) * (1 + math.cos(math.pi * share)) / 2)
+    rate *= min(1.0, (state.iteration + 1) / plan.warmup) if plan.warmup else 1.0
     for group in state.optimizer.param_groups:
         group["lr"] = rate * state.scale
     state.optimizer.zero_grad()
     try:
+        state.model.before_step(state.iteration, total)
         loss = state.model.objective(state.iteration, total, state.generator)
         loss.backward()  # type: ignore[no-untyped-call]
     except SolveError:
