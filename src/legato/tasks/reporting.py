@@ -11,15 +11,16 @@ import numpy as np
 import torch
 
 from .. import plots
-from ..data import Batch, Series, SeriesSet
+from ..data import Batch, Prediction, Series, SeriesSet
 from ..models import ObservedODE
 from ..version import __version__
 from .evaluation import Evaluation, Forecast, Score
 from .forecaster import Forecaster
 
-__all__ = ["report_run", "versions"]
+__all__ = ["forecast_figure", "report_run", "versions"]
 
 _MOST_PANELS = 6
+_SMOOTH = 120
 
 
 def report_run(
@@ -32,7 +33,7 @@ def report_run(
     evaluation: Evaluation | None = None,
     others: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> None:
-    """Write the HTML report of a fit.
+    """Write the HTML report of a fit, and beside it its first picture, `forecast.svg`.
 
     Arguments:
         forecaster: fitted, with a part held out or none.
@@ -45,6 +46,7 @@ def report_run(
     """
     evaluation = evaluation or forecaster.evaluation_
     series = forecaster.series_
+    plots.save_picture(path.with_name("forecast.svg"), forecast_figure(forecaster, others or {}))
     plots.write_report(
         path,
         plots.Report(
@@ -84,7 +86,7 @@ def _pictures(
     forecaster: Forecaster, evaluation: Evaluation | None, others: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> Iterator[plots.Picture]:
     """Draw what the run has something to draw for."""
-    figure = _forecast_figure(forecaster, others)
+    figure = forecast_figure(forecaster, others)
     yield plots.Picture(figure=figure, title="Data, fit and forecast", caption=_FORECAST_CAPTION)
     if evaluation is not None:
         bars = {
@@ -110,50 +112,64 @@ def _pictures(
 
 _FORECAST_CAPTION = (
     "Dots: what was observed. Line over the training part: each row forecast from the rows before it. After the split: the "
-    "forecast with its 50 % and 80 % bands."
+    "forecast with its bands of 80 % and 40 %."
 )
 
 
-def _forecast_figure(forecaster: Forecaster, others: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Any:
+def forecast_figure(forecaster: Forecaster, others: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Any:
+    """Draw data, fit and forecast of the series, or of the best, the median and the worst of several."""
     heldout: list[Forecast] = getattr(forecaster, "heldout_", [])
     if not heldout:
         heldout = [_ahead(forecaster, one) for one in forecaster.series_][:_MOST_PANELS]
     shown = _representatives(heldout)
     series, panels = forecaster.series_, []
     for name, one in shown:
-        fitted = forecaster.model_.fitted(Batch.from_series([one.history], dtype=torch.float64))
+        history = Batch.from_series([one.history], dtype=torch.float64)
+        fitted = forecaster.model_.fitted(history)
+        smooth = forecaster.model_(history, [_between(one)])
         for column, target in enumerate(series.targets):
-            panels.append(_panel(series, one, fitted.mean[0][:, column].numpy(), column, f"{target}{name}", others))
+            panels.append(
+                _panel(series, one, fitted.mean[0].numpy(), smooth, column=column, title=f"{target}{name}", others=others)
+            )
     return plots.forecast_picture(panels, time_label=series.time, columns=1 if len(panels) <= 3 else 2)
+
+
+def _between(one: Forecast) -> torch.Tensor:
+    """Return times from just after the history to the end of the forecast, close enough for a smooth line."""
+    first, last = one.history.times[-1], one.later.times[-1]
+    return torch.tensor(np.union1d(np.linspace(first, last, _SMOOTH)[1:], one.later.times))
 
 
 def _panel(
     series: SeriesSet,
     one: Forecast,
     fitted: np.ndarray,
+    smooth: Prediction,
+    *,
     column: int,
     title: str,
     others: Mapping[str, tuple[np.ndarray, np.ndarray]],
 ) -> plots.ForecastPanel:
-    def stamps(times: np.ndarray) -> Any:
-        return series.scale.stamps(times)
+    def points(times: np.ndarray, values: np.ndarray) -> plots.Points:
+        return plots.Points(series.scale.stamps(times), values)
 
-    later = stamps(one.later.times)
+    times = smooth.times[0].numpy()
+    stamps = series.scale.stamps(times)
     bands = tuple(
-        plots.Band(later, one.quantiles[low][:, column], one.quantiles[high][:, column], nominal)
+        plots.Band(stamps, smooth.quantiles[low][0][:, column], smooth.quantiles[high][0][:, column], nominal)
         for low, high, nominal in ((0.1, 0.9, 0.8), (0.3, 0.7, 0.4))
-        if low in one.quantiles
     )
-    known = np.isfinite(fitted)
+    known = np.isfinite(fitted[:, column])
+    middle = np.array([(one.history.times[-1] + one.later.times[0]) / 2])
     return plots.ForecastPanel(
         title=title,
-        trained=plots.Points(stamps(one.history.times), one.history.values[:, column]),
-        held_out=plots.Points(later, one.later.values[:, column]) if len(one.later.rows) else None,
-        fit=plots.Points(stamps(one.history.times[known]), fitted[known]),
-        forecast=plots.Points(later, one.mean[:, column]),
+        trained=points(one.history.times, one.history.values[:, column]),
+        held_out=points(one.later.times, one.later.values[:, column]) if len(one.later.rows) else None,
+        fit=points(one.history.times[known], fitted[known, column]),
+        forecast=plots.Points(stamps, smooth.mean[0][:, column]),
         bands=bands,
-        split=stamps(np.array([(one.history.times[-1] + one.later.times[0]) / 2]))[0],
-        others={name: plots.Points(stamps(times), values[:, column]) for name, (times, values) in others.items()},
+        split=series.scale.stamps(middle)[0],
+        others={name: points(at, values[:, column]) for name, (at, values) in others.items()},
     )
 
 
@@ -190,7 +206,8 @@ def _phase_figure(forecaster: Forecaster, model: ObservedODE) -> Any:
     one = getattr(forecaster, "heldout_", None)
     history = one[0].history if one else series[0]
     complete = history.values[history.mask.all(axis=1)]
-    x, y = plots.phase_grid(complete[:, 0], complete[:, 1], log=model.logarithm)
+    framed = np.concatenate([complete, one[0].later.values]) if one else complete
+    x, y = plots.phase_grid(framed[:, 0], framed[:, 1], log=model.logarithm)
     mesh_x, mesh_y = np.meshgrid(x, y)
     points = torch.tensor(np.stack([mesh_x.ravel(), mesh_y.ravel()], axis=1))
     slopes = model.slopes(points).numpy()
@@ -198,7 +215,11 @@ def _phase_figure(forecaster: Forecaster, model: ObservedODE) -> Any:
         slopes = slopes * points.numpy()
     grid = plots.FieldGrid(x, y, slopes[:, 0].reshape(mesh_x.shape), slopes[:, 1].reshape(mesh_x.shape))
     labels = series.scale.format(history.times[history.mask.all(axis=1)])
-    forecast = plots.Orbit(one[0].mean[:, 0], one[0].mean[:, 1]) if one else None
+    forecast = None
+    if one:
+        mean = model(Batch.from_series([history], dtype=torch.float64), [_between(one[0])]).mean[0].numpy()
+        path = np.concatenate([complete[-1:], mean])
+        forecast = plots.Orbit(path[:, 0], path[:, 1])
     held_out = plots.Orbit(one[0].later.values[:, 0], one[0].later.values[:, 1]) if one else None
     return plots.phase_portrait(
         grid,

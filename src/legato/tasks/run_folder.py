@@ -122,5 +122,6 @@ _FILES = (
     "history.parquet",
     "forecast.csv",
     "report.html",
+    "forecast.svg",
     "checkpoint.safetensors",
 )
