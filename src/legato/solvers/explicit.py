@@ -148,7 +148,8 @@ class ExplicitRungeKutta:
             return norms[0]
         fine, crude = norms
         root = (fine**2 + 0.01 * crude**2).sqrt()
-        return torch.where(root > 0, fine**2 / root, torch.zeros_like(root))
+        # Where both are zero; not `root > 0`, which would take NaN for a perfect step.
+        return torch.where(root == 0, torch.zeros_like(root), fine**2 / root)
 
     def start(self, term: Any, t0: Tensor, y0: Tensor) -> Tensor:
         """Return the first stage, `f(t0, y0)`."""
