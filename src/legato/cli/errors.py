@@ -87,7 +87,7 @@ def message(error: BaseException) -> str:
     """Return what went wrong, the first line of it saying the most."""
     code = exit_code(error)
     if code is ExitCode.INTERRUPTED:
-        return "interrupted"
+        return str(error) or "interrupted"
     if code is ExitCode.BUG:
         return f"this is a bug in legato: {type(error).__name__}: {error}; run again with --debug and report the output"
     if isinstance(error, OSError):

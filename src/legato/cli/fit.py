@@ -11,7 +11,9 @@ from ..core.errors import OptionError
 from ..data import duration_seconds
 from ..data.frames import write_csv
 from ..tasks import Forecaster
-from .errors import ExitCode
+from ..tasks.reporting import report_run
+from .errors import as_options
+from .fitting import fitting
 from .options import (
     Columns,
     Comment,
@@ -19,24 +21,24 @@ from .options import (
     Decimal,
     Delimiter,
     File,
+    ForceRun,
     Json,
     Missing,
+    Resume,
     Seed,
     SeriesColumn,
     Target,
     TimeName,
     TimeUnit,
+    command_line,
     dialect,
     length,
     names,
 )
 from .output import Output, session
-from .progress import progress_bar
 from .scores import show_scores
 
 __all__ = ["fit"]
-
-_CHECKPOINT = "checkpoint.safetensors"
 
 _Model = Annotated[
     str,
@@ -46,8 +48,6 @@ _Out = Annotated[
     Path | None,
     typer.Option("-o", "--out", metavar="RUN", help="The run folder; default runs/FILE.", show_default=False),
 ]
-_Force = Annotated[bool, typer.Option("--force", help="Replace the run that is there.")]
-_Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted fit.")]
 _Members = Annotated[int | None, typer.Option("--members", min=1, help="The size of the ensemble.", show_default=False)]
 _Holdout = Annotated[
     float, typer.Option("--holdout", min=0, help="What is kept to score: a share of the rows, or how many; 0: none.")
@@ -71,14 +71,15 @@ _MaxTime = Annotated[
 
 
 def fit(
+    context: typer.Context,
     file: File,
     time: TimeName = None,
     series: SeriesColumn = None,
     target: Target = None,
     model: _Model = "latent",
     out: _Out = None,
-    force: _Force = False,
-    resume: _Resume = False,
+    force: ForceRun = False,
+    resume: Resume = False,
     seed: Seed = 0,
     members: _Members = None,
     holdout: _Holdout = 0.2,
@@ -118,42 +119,25 @@ def fit(
             max_time=None if max_time is None else _seconds(max_time),
         )
         run = Path("runs") / Path(file).stem if out is None else out
-        _check_run(run, force=force, resume=resume)
-        if _train(output, forecaster, file, run, force=force, resume=resume):
-            _finish(output, forecaster, run, horizon)
-
-
-def _check_run(run: Path, *, force: bool, resume: bool) -> None:
-    if force and resume:
-        raise OptionError("--force begins anew and --resume goes on; give one of them")
-    if resume and (run / "model.safetensors").exists() and not (run / _CHECKPOINT).exists():
-        raise OptionError(f"the fit in {run} is finished, so there is nothing to go on with; --force fits anew")
-
-
-def _train(output: Output, forecaster: Forecaster, file: str, run: Path, *, force: bool, resume: bool) -> bool:
-    """Fit with a progress bar; return whether that came to its end."""
-    if resume and not (run / _CHECKPOINT).exists():
-        output.note(f"{run} has no checkpoint: the fit begins anew")
-    try:
-        with progress_bar(output) as progress:
+        with fitting(output, run, force=force, resume=resume) as progress:
             forecaster.fit(file, run=run, force=force, resume=resume, progress=progress)
-    except KeyboardInterrupt:
-        kept = (run / _CHECKPOINT).exists()
-        state = f"{run} keeps the last good checkpoint: add --resume to go on" if kept else "nothing was kept yet"
-        output.error(ExitCode.INTERRUPTED, f"interrupted; {state}", {"run": str(run), "checkpoint": kept})
-        return False
-    return True
+        _write(forecaster, run, horizon, title=Path(file).stem, command=command_line(context))
+        _show(output, forecaster, run)
 
 
-def _finish(output: Output, forecaster: Forecaster, run: Path, horizon: str | None) -> None:
-    """Write the forecast of what comes next, and say how it went."""
+def _write(forecaster: Forecaster, run: Path, horizon: str | None, *, title: str, command: str) -> None:
+    """Write the forecast of what comes next, and the report."""
     wanted: dict[str, Any] = {"steps": _steps(forecaster)} if horizon is None else {"horizon": length(horizon)}
     write_csv(run / "forecast.csv", forecaster.predict(**wanted).to_pydict())
+    report_run(forecaster, run / "report.html", title=title, command=command)
+
+
+def _show(output: Output, forecaster: Forecaster, run: Path) -> None:
+    """Say how the fit went: notes, scores, where everything lies and what to do next."""
     fitted, trained, evaluation = forecaster.series_, forecaster.trained_, forecaster.evaluation_
     warnings = list(forecaster.model_.warnings)
-    notes = [str(finding) for finding in fitted.notes]
     for finding in fitted.notes:
-        output.note(f"{finding.severity}: {finding}")
+        output.note(f"{finding.severity}: {as_options(str(finding))}")
     for text in warnings:
         output.note(f"warning: {text}", style="yellow")
     output.show(
@@ -165,8 +149,7 @@ def _finish(output: Output, forecaster: Forecaster, run: Path, horizon: str | No
         output.show("Nothing was kept to score (--holdout 0).")
     else:
         show_scores(output, values)
-    files = sorted(str(path) for path in run.iterdir() if path.is_file())
-    output.show(f"written: {run}", f"next: legato forecast {run} --steps {_steps(forecaster)}")
+    output.show(f"report: {run / 'report.html'}", f"next: legato forecast {run} --steps {_steps(forecaster)}")
     output.result(
         {
             "run": str(run),
@@ -180,9 +163,9 @@ def _finish(output: Output, forecaster: Forecaster, run: Path, horizon: str | No
             "stopped": trained.stopped,
             "seconds": trained.seconds,
             "evaluation": values,
-            "notes": notes,
+            "notes": [finding.to_dict() for finding in fitted.notes],
             "warnings": warnings,
-            "files": files,
+            "files": sorted(str(path) for path in run.iterdir() if path.is_file()),
         }
     )
 

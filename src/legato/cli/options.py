@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -19,14 +20,17 @@ __all__ = [
     "Delimiter",
     "File",
     "Force",
+    "ForceRun",
     "Json",
     "Missing",
+    "Resume",
     "Run",
     "Seed",
     "SeriesColumn",
     "Target",
     "TimeName",
     "TimeUnit",
+    "command_line",
     "dialect",
     "length",
     "names",
@@ -41,6 +45,8 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `leg
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print the details of an error.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+ForceRun = Annotated[bool, typer.Option("--force", help="Replace the run that is there.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted fit.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same model.", min=0)]
 
 TimeName = Annotated[str | None, typer.Option("--time", help="The column of times.", show_default=False)]
@@ -100,6 +106,11 @@ Missing = Annotated[
         show_default=False,
     ),
 ]
+
+
+def command_line(context: typer.Context) -> str:
+    """Return the words that started the program, as a shell takes them; a program puts them into `context.obj`."""
+    return shlex.join(["legato", *(context.obj or [context.info_name or ""])])
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

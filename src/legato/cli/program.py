@@ -10,6 +10,7 @@ import typer
 
 from ..version import __version__
 from .check import check
+from .demo import demo
 from .doctor import doctor
 from .errors import ExitCode
 from .evaluate import evaluate
@@ -48,7 +49,7 @@ def _program(
     """Fit, forecast and simulate with neural differential equations, from ordinary tables."""
 
 
-for _command in (check, fit, forecast, evaluate, solve, doctor):
+for _command in (check, fit, forecast, evaluate, solve, doctor, demo):
     app.command()(_command)
 
 
@@ -63,7 +64,7 @@ def run(words: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(args=list(words), prog_name="legato", standalone_mode=False)
+        code = app(args=list(words), prog_name="legato", standalone_mode=False, obj=list(words))
     except _UsageError as error:
         return _usage(error, words)
     except (typer.Abort, KeyboardInterrupt):
