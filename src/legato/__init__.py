@@ -8,9 +8,11 @@ from .core.status import Status
 from .models import NeuralODE
 from .solution import Solution
 from .solve import solve
+from .tasks import Forecaster
 from .version import __version__
 
 __all__ = [
+    "Forecaster",
     "LegatoError",
     "NeuralODE",
     "Solution",
