@@ -4,7 +4,8 @@ With :math:`e_n` the error norm of the current attempt, in units of the toleranc
 estimate plus one, a step is accepted where :math:`e_n \le 1`, and the next step size is :math:`\Delta t` times
 
 .. math::
-    \operatorname{clip}\bigl(s\; e_n^{-\beta_1}\, e_{n-1}^{\beta_2}\, e_{n-2}^{-\beta_3},\; \mathrm{shrink},\; \mathrm{grow}\bigr),
+    \operatorname{clip}\bigl(s\; e_n^{-\beta_1}\, e_{n-1}^{\beta_2}\, e_{n-2}^{-\beta_3},\;
+    \mathrm{shrink},\; \mathrm{grow}\bigr),
     \qquad \beta_1 = (k_P + k_I + k_D)/k, \quad \beta_2 = (k_P + 2 k_D)/k, \quad \beta_3 = k_D/k,
 
 at most 1 after a rejection and always below 1 on one, where the pure I rule
@@ -120,10 +121,11 @@ class PID:
         accept = error <= 1
         bounded = error.clamp(min=_LEAST_ERROR)
         first, second, third = self._exponents(order + 1)
-        raw = self.safety * bounded**-first * last**second * before**-third
+        # By exp and log, which torch rounds alike wherever a row lies in the batch; pow it does not.
+        raw = self.safety * torch.exp(last.log() * second - bounded.log() * first - before.log() * third)
         highest = torch.where(rejected, torch.ones_like(error), self.grow)
         onward = torch.minimum(raw.clamp(min=self.shrink), highest)
-        retreat = (self.safety * bounded ** (-1 / (order + 1))).clamp(self.shrink, self._retreat_most)
+        retreat = (self.safety * torch.exp(bounded.log() / -(order + 1))).clamp(self.shrink, self._retreat_most)
         retreat = torch.where(error.isfinite(), retreat, self.shrink)
         memory = (torch.where(accept, bounded, last), torch.where(accept, last, before), ~accept)
         return Verdict(accept, torch.where(accept, onward, retreat), memory)

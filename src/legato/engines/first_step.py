@@ -1,7 +1,7 @@
 r"""The first step size, by Hairer's algorithm.
 
-From :math:`d_0 = \|y_0\|, d_1 = \|f_0\|` in units of the tolerance, a first guess :math:`h_0 = 0.01\, d_0/d_1`, an Euler
-step of that size, :math:`d_2 = \|f(t_0 + h_0, y_0 + h_0 f_0) - f_0\| / h_0`, and
+From :math:`d_0 = \|y_0\|, d_1 = \|f_0\|` in units of the tolerance, a first guess :math:`h_0 = 0.01\, d_0/d_1`, an
+Euler step of that size, :math:`d_2 = \|f(t_0 + h_0, y_0 + h_0 f_0) - f_0\| / h_0`, and
 :math:`h_1 = (0.01/\max(d_1, d_2))^{1/(q+1)}` for an error estimate of order :math:`q`, the step is
 :math:`\min(100\, h_0, h_1)`, and never longer than the interval.
 
@@ -52,7 +52,7 @@ def first_step(
     d2 = measure((advance(h0) - f0) / scale).double() / h0
     largest = torch.maximum(d1, d2)
     flat = (d1 <= 1e-15) & (d2 <= 1e-15)
-    h1 = torch.where(flat, (1e-3 * h0).clamp(min=1e-6), (0.01 / largest) ** (1 / (order + 1)))
+    h1 = torch.where(flat, (1e-3 * h0).clamp(min=1e-6), torch.exp((0.01 / largest).log() / (order + 1)))
     return torch.minimum(_settle(torch.minimum(100 * h0, h1), shared), longest)
 
 
