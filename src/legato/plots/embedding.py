@@ -8,17 +8,17 @@ from __future__ import annotations
 import base64
 import io
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
+from ..core.files import write_whole
 from .style import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["data_address", "picture_bytes", "save_picture", "write_whole"]
+__all__ = ["data_address", "picture_bytes", "save_picture"]
 
 _KINDS = {
     "svg": ("image/svg+xml", {"Date": None, "Creator": None, "Format": None, "Type": None}),
@@ -65,22 +65,3 @@ def save_picture(path: str | os.PathLike[str], figure: Figure) -> None:
         OSError: the file cannot be written.
     """
     write_whole(path, picture_bytes(figure, Path(path).suffix.lower().removeprefix(".")))
-
-
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: beside its place first, then moved there in one step.
-
-    Raises:
-        OSError: the folder does not exist, the disk is full, or the place cannot be written.
-    """
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from ..core.errors import InputError
-from .embedding import data_address, write_whole
+from ..core.files import write_whole
+from .embedding import data_address
 from .scores import Coverage
 from .style import plot_module
 from .words import clean, number, round_number
