@@ -51,7 +51,8 @@ class Solution:
         status: a `Status` code per sample, shaped like the batch.
         t_reached: how far each sample came, float64.
         stats: counts.
-        mask: `(T, samples)`, which entries of `ys` are times that were asked for; None where all samples share the times.
+        mask: `(T, samples)`, which entries of `ys` are times that were asked for; None where all samples share the
+            times.
     """
 
     ys: Any

@@ -38,14 +38,14 @@ _ADVICE = {
     Status.RUNNING: "the solve was interrupted before its end",
     Status.SUCCESS: "reached the end of the interval",
     Status.EVENT: "stopped by a terminal event",
-    Status.MAX_STEPS: "used max_steps before the end: raise max_steps, loosen rtol/atol, or, if the steps stay tiny while "
-    "the solution is smooth, the problem is stiff and needs an implicit solver",
-    Status.DT_MIN: "the step size fell below its floor: the solution may blow up or the field jump there; end the interval "
-    "earlier, name the jump in jumps=, or loosen rtol/atol",
-    Status.NONFINITE: "the field or the state became NaN or infinite: check the field's domain (log, sqrt, division) and the "
-    "size of the state there",
-    Status.TIME_RESOLUTION: "the time's dtype cannot tell one step from the next: pass time_dtype=torch.float64, or measure "
-    "time from the start of the interval in larger units",
+    Status.MAX_STEPS: "used max_steps before the end: raise max_steps, loosen rtol/atol, or, if the steps stay tiny "
+    "while the solution is smooth, the problem is stiff and needs an implicit solver",
+    Status.DT_MIN: "the step size fell below its floor: the solution may blow up or the field jump there; end the "
+    "interval earlier, name the jump in jumps=, or loosen rtol/atol",
+    Status.NONFINITE: "the field or the state became NaN or infinite: check the field's domain (log, sqrt, division) "
+    "and the size of the state there",
+    Status.TIME_RESOLUTION: "the time's dtype cannot tell one step from the next: pass time_dtype=torch.float64, or "
+    "measure time from the start of the interval in larger units",
     Status.NEWTON_DIVERGED: "the implicit stage equations did not converge: reduce dt0, or supply the field's Jacobian",
     Status.TIMEOUT: "the time budget of the solve ran out",
 }

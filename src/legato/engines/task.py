@@ -59,13 +59,13 @@ class Clock(NamedTuple):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return `t0, t1, dt` of a step as tensors of the same values that move with the clock's.
 
-        A step begins at `clock.t0` plus step sizes that do not depend on the times, until a forced stop has been passed;
-        only a step that lands on the end or on a stop has a size that depends on them.
+        A step begins at `clock.t0` plus step sizes that do not depend on the times, until a forced stop has been
+        passed; only a step that lands on the end or on a stop has a size that depends on them.
 
         Arguments:
             ties: how the step is tied to the ends and to stops.
-            t0, t1, dt: where the step begins and ends as the field sees it, and its size: numbers, or tensors of one entry
-                per row.
+            t0, t1, dt: where the step begins and ends as the field sees it, and its size: numbers, or tensors of one
+                entry per row.
             rows: the rows that take the step, or None for all.
         """
         start, end = (part if rows is None else part[rows] for part in (self.t0, self.t1))
@@ -110,7 +110,7 @@ class Task:
     outputs: tuple[Any, ...]
     stops: tuple[float, ...] = ()
     jumps: frozenset[float] = frozenset()
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     keep: bool = False
     clock: Clock | None = None
     f0: Tensor | None = None
@@ -126,7 +126,7 @@ class StepRecord(NamedTuple):
     Attributes:
         term: the right-hand side as it was (rows may have been frozen).
         t0, t1, dt: where the step began, where it ended and its size: floats, or one entry per row in `rows`.
-        y0: the state at `t0`.
+        y0: the state at `t0`; None where it has been handed over to autograd.
         slots: for each output, what it kept of this step.
         ties: how the step's times depend on those of the solve.
         live: the mask of rows that had not failed, or None for all.
@@ -137,7 +137,7 @@ class StepRecord(NamedTuple):
     t0: Any
     t1: Any
     dt: Any
-    y0: Tensor
+    y0: Tensor | None
     slots: tuple[Any, ...]
     ties: Ties
     live: Tensor | None = None

@@ -50,7 +50,7 @@ class _Held:
         self.engine, self.task, self.march = engine, replace(task, y0=task.y0.detach(), f0=None), march
         self.fields = fields
         self.values = march.values
-        self.states = [record.y0 for record in march.record]
+        self.states: list[Any] = [record.y0 for record in march.record]
         march.record = [record._replace(y0=None) for record in march.record]
         march.values = []
         self.count = len(self.values)

@@ -1,7 +1,7 @@
 r"""A band from the model's own errors: noise, ensemble spread and growth with the horizon, scaled until it covers.
 
-From forecasts of rows that a part of the ensemble was not trained on, at lead :math:`h`, residuals :math:`r` and spreads
-:math:`s`, the variance of a forecast is
+From forecasts of rows that a part of the ensemble was not trained on, at lead :math:`h`, residuals :math:`r` and
+spreads :math:`s`, the variance of a forecast is
 
 .. math:: \sigma^2(h) = a + b\,h + s^2, \qquad a, b \ge 0,
 

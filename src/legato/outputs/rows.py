@@ -19,14 +19,14 @@ class RowStep(NamedTuple):
 
     Attributes:
         step: the step.
-        index: where the accepted rows lie in `step`; None where it is a step of just those.
+        chosen: where the accepted rows lie in `step`; None where it is a step of just those.
         rows: the active rows, as indices into the whole batch.
         accept: which of them were accepted.
         t0, t1, dt: where the active rows' steps began and ended, and the signed sizes, float64.
     """
 
     step: Any
-    index: Tensor | None
+    chosen: Tensor | None
     rows: Tensor
     accept: Tensor
     t0: Tensor
@@ -37,7 +37,8 @@ class RowStep(NamedTuple):
 class RowSlots(NamedTuple):
     """Places in a result: `places[m]` of row `rows[m]`, filled by the accepted row at `positions[m]` at `thetas[m]`.
 
-    `thetas` is None where the step's own end or its polynomial is meant; `ends` marks the pairs that are the step's end.
+    `thetas` is None where the step's own end or its polynomial is meant; `ends` marks the pairs that are the step's
+    end.
     """
 
     places: Tensor
@@ -98,7 +99,7 @@ class RowTimes:
             (when - taken.t0[active]) / taken.dt[active],
             when == taken.t1[active],
         )
-        self._keep(self.emit(taken.step, slots, times, index=taken.index), slots)
+        self._keep(self.emit(taken.step, slots, times, index=taken.chosen), slots)
         return slots
 
     def emit(self, step: Any, slots: RowSlots, times: Tensor | None, *, index: Tensor | None = None) -> Tensor:
@@ -173,7 +174,7 @@ class RowSteps(RowTimes):
         self._next = self._next + taken.accept
         self._length = max(self._length, int(slots.places.max()) + 1)
         self._times.append(taken.t1[active])
-        self._keep(self.emit(taken.step, slots, None, index=taken.index), slots)
+        self._keep(self.emit(taken.step, slots, None, index=taken.chosen), slots)
         return slots
 
     def emit(self, step: Any, slots: RowSlots, times: Tensor | None, *, index: Tensor | None = None) -> Tensor:

@@ -1,7 +1,7 @@
 r"""The front door: coerce, choose defaults, run, unpack.
 
-Solves :math:`dy/dt = f(t, y)`, :math:`y(t_0) = y_0`, for a batch of samples that share their step sizes or march each for
-itself.
+Solves :math:`dy/dt = f(t, y)`, :math:`y(t_0) = y_0`, for a batch of samples that share their step sizes or march each
+for itself.
 """
 
 from __future__ import annotations
@@ -62,21 +62,22 @@ def solve(
     r"""Solve an ordinary differential equation, :math:`dy/dt = f(t, y)` with :math:`y(t_0) = y_0`.
 
     Arguments:
-        field: `f(t, y)`, or `f(t, y, args)` where `args` is given; any callable or `nn.Module`. The time has the state's
-            real dtype, 0-d under shared steps and `(batch, 1, ...)` under independent ones.
+        field: `f(t, y)`, or `f(t, y, args)` where `args` is given; any callable or `nn.Module`. The time has the
+            state's real dtype, 0-d under shared steps and `(batch, 1, ...)` under independent ones.
         y0: the initial state: a tensor, or tuples, lists and dicts of tensors that share their first `batch_dims` axes.
-        t: a tuple of two, a span, of numbers or `(batch,)` tensors; a list of numbers or a 1-D tensor, a grid whose first
-            entry is the start; a 2-D tensor, one grid per sample; a list of 1-D tensors, ragged grids. Times may decrease.
+        t: a tuple of two, a span, of numbers or `(batch,)` tensors; a list of numbers or a 1-D tensor, a grid whose
+            first entry is the start; a 2-D tensor, one grid per sample; a list of 1-D tensors, ragged grids. Times may
+            decrease.
         args: passed on to the field.
         solver: a name of the catalogue, a `Tableau`, or a solver.
         rtol, atol: tolerances, numbers or tensors that broadcast against the state, or structures of them. Default
             1e-5 and 1e-7 in float32, 1e-7 and 1e-9 in float64.
         norm: "rows", the largest of the samples' root mean squares; "batch", the root mean square over everything; or a
             function of the scaled error.
-        steps: "shared", one step size for the batch, or "independent", every sample its own; None is "shared" unless the
-            samples have their own times.
-        controller: a name ("i", "pi", "pid") or a controller; default the I rule, and constant steps of `dt0` for methods
-            without an error estimate.
+        steps: "shared", one step size for the batch, or "independent", every sample its own; None is "shared" unless
+            the samples have their own times.
+        controller: a name ("i", "pi", "pid") or a controller; default the I rule, and constant steps of `dt0` for
+            methods without an error estimate.
         dt0, dt_min, dt_max: the first, least and greatest step size, above zero.
         max_steps: the greatest number of attempted steps.
         force_dt_min: accept steps at `dt_min` whatever their error.

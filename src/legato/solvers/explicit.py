@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
-from .sums import Sums
+from .sums import Sums, TensorSums
 from .tableau import Tableau
 
 __all__ = ["ExplicitRungeKutta", "ExplicitStep", "dense_table", "dense_weights"]
@@ -26,8 +26,8 @@ __all__ = ["ExplicitRungeKutta", "ExplicitStep", "dense_table", "dense_weights"]
 class ExplicitStep:
     """One attempted step: its end, its error, its interpolant.
 
-    The last stage of a first-same-as-last method, `f(t1, y1)`, is evaluated by `complete`, which whatever needs it calls;
-    the end of the step does not.
+    The last stage of a first-same-as-last method, `f(t1, y1)`, is evaluated by `complete`, which whatever needs it
+    calls; the end of the step does not.
 
     `carry` is `f(t1, y1)` where the step knows it, so that the next step need not evaluate it again. The stages live in
     the sums that the step was made with, so errors and interpolated values are to be taken before the next step.
@@ -95,8 +95,8 @@ class ExplicitStep:
     def scattered(self, thetas: Tensor, rows: Tensor) -> Tensor:
         """Return one state for each pair of a row and a theta: `y[rows[m]](t0 + thetas[m] dt)`, for sums on tensors."""
         self.prepare()
-        result: Tensor = self.sums.scattered(self.y0, self.dt, dense_table(self.tableau.dense, thetas), rows)
-        return result
+        assert isinstance(self.sums, TensorSums)
+        return self.sums.scattered(self.y0, self.dt, dense_table(self.tableau.dense, thetas), rows)
 
     def coefficients(self) -> Tensor:
         """Return the interpolant as a polynomial in theta: coefficients of theta^0, theta^1, ..., stacked in front."""
@@ -141,8 +141,8 @@ class ExplicitRungeKutta:
     def combine(norms: tuple[Tensor, ...]) -> Tensor:
         """Return the norm of the error from the norms of the estimates.
 
-        One estimate is its own norm; DOP853's two give `n5^2 / sqrt(n5^2 + 0.01 n3^2)` (Hairer, Norsett, Wanner, Solving
-        Ordinary Differential Equations I, 1993, section II.10).
+        One estimate is its own norm; DOP853's two give `n5^2 / sqrt(n5^2 + 0.01 n3^2)` (Hairer, Norsett, Wanner,
+        Solving Ordinary Differential Equations I, 1993, section II.10).
         """
         if len(norms) == 1:
             return norms[0]

@@ -181,13 +181,13 @@ class TensorSums:
         return total * self._column(dt).to(self._dtype)
 
     def many(self, y0: Tensor, dt: Tensor, table: Tensor) -> Tensor:
-        """Return `y0 + dt sum_j table[m, j] k[j]`; the step size is 0-d, the table a tensor that may carry a gradient."""
+        """Return `y0 + dt sum_j table[m, j] k[j]`; the step size is 0-d, and the table may carry a gradient."""
         table = table.to(self._dtype).view(*table.shape, *(1,) * y0.dim())
         parts = [table[:, j] * stage for j, stage in zip(range(table.shape[1]), self._stages, strict=False)]
         return y0 + sum(parts[1:], parts[0]) * dt.to(self._dtype)
 
     def scattered(self, y0: Tensor, dt: Tensor, table: Tensor, rows: Tensor) -> Tensor:
-        """Return `y0[r] + dt[r] sum_j table[m, j] k[j][r]` with `r = rows[m]`: one value for each pair of row and time."""
+        """Return `y0[r] + dt[r] sum_j table[m, j] k[j][r]`, `r = rows[m]`: a value for each pair of row and time."""
         table = table.to(self._dtype).view(*table.shape, *self._tail)
         parts = [table[:, j] * stage[rows] for j, stage in zip(range(table.shape[1]), self._stages, strict=False)]
         return y0[rows] + sum(parts[1:], parts[0]) * self._column(dt[rows]).to(self._dtype)

@@ -95,8 +95,8 @@ _COLUMNS = (
     "VAR(1)",
 )
 _NOTE = (
-    "RMSE from other origins, each forecast to 1920. The model's rows before 1915 are by members of the ensemble that were "
-    "trained on nothing later than the origin."
+    "RMSE from other origins, each forecast to 1920. The model's rows before 1915 are by members of the ensemble that "
+    "were trained on nothing later than the origin."
 )
 
 

@@ -59,8 +59,8 @@ def first_evaluation(term: Any, t0: Tensor, y0: Tensor, *, pure: bool, again: bo
 def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
     """Return the term in the form in which every row may have its own time.
 
-    The field is called with times `(rows, 1, ...)`, and compared on up to three rows with calls of its own, a batch of one
-    with a 0-d time. Where it does not give the same it is run under `vmap`; a state of several leaves always is.
+    The field is called with times `(rows, 1, ...)`, and compared on up to three rows with calls of its own, a batch of
+    one with a 0-d time. Where it does not give the same it is run under `vmap`; a state of several leaves always is.
 
     Arguments:
         term: the right-hand side.
@@ -91,7 +91,8 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
         reason = "a row of the batch has another value than the same row alone"
     raise FieldError(
         "steps='independent' gives every row its own time, but the field mixes rows or needs the whole batch: "
-        f"{reason}. Pass values that differ from sample to sample in args=, marked by args_batched=, or use steps='shared'"
+        f"{reason}. Pass values that differ from sample to sample in args=, marked by args_batched=, or use "
+        "steps='shared'"
     )
 
 

@@ -84,8 +84,8 @@ class ODETerm:
     def seen_as_rows(self, layout: Layout, batch_dims: int) -> ODETerm:
         """Return the term on states with one leading axis of samples, for a user's state with another number of them.
 
-        The user's field keeps the number of axes it was written for: without batch axes it sees one sample, with several
-        the samples lie along the first and the others have length 1.
+        The user's field keeps the number of axes it was written for: without batch axes it sees one sample, with
+        several the samples lie along the first and the others have length 1.
         """
         function = _RowsView(self.function, batch_dims)
         return self._with(function=function, layout=layout)
@@ -177,8 +177,8 @@ class ODETerm:
         for place, (leaf, like) in enumerate(zip(leaves, expected, strict=True)):
             if leaf.shape != like.shape:
                 raise FieldError(
-                    f"leaf {place} of the field's result has shape {tuple(leaf.shape)} for a leaf of the state of shape "
-                    f"{tuple(like.shape)}; it must hold the derivative of every component"
+                    f"leaf {place} of the field's result has shape {tuple(leaf.shape)} for a leaf of the state of "
+                    f"shape {tuple(like.shape)}; it must hold the derivative of every component"
                 )
 
 

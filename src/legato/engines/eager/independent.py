@@ -1,7 +1,7 @@
 """The eager march in which every row has its own time, step size, verdict and end.
 
-The rows still active are marched as one batch; a row that is done or has failed leaves it, so that it costs nothing more.
-All arithmetic on times is in float64 tensors of one entry per row.
+The rows still active are marched as one batch; a row that is done or has failed leaves it, so that it costs nothing
+more. All arithmetic on times is in float64 tensors of one entry per row.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class _IndependentMarch:
         self.all_active = True
         self.t, self.y, self.carry = task.t0, task.y0, task.f0
         self.sign = torch.where(task.t1 >= task.t0, 1.0, -1.0).to(torch.float64)
+        self.size: Tensor  # from the first sizes on
         self.failures = torch.zeros(count, dtype=torch.int64, device=device)
         self.attempts = 0
         self.stops = torch.tensor(sorted(task.stops), dtype=torch.float64, device=device)

@@ -1,7 +1,7 @@
 r"""The exact transpose of the accepted steps, visited backwards.
 
-A march is the composition of step maps :math:`y_{n+1} = \Phi(t_n, \Delta t_n, y_n, p)` and of the values kept on the way.
-With :math:`\bar y_{n+1}` the cotangent of a step's end and :math:`\bar v_n` those of the values kept of it,
+A march is the composition of step maps :math:`y_{n+1} = \Phi(t_n, \Delta t_n, y_n, p)` and of the values kept on the
+way. With :math:`\bar y_{n+1}` the cotangent of a step's end and :math:`\bar v_n` those of the values kept of it,
 
 .. math::
     (\bar y_n, \bar p) \mathrel{+}= (\bar y_{n+1}, \bar v_n)\,

@@ -3,8 +3,8 @@ r"""A known law as a baseline: the Lotka-Volterra equations, fitted by the same 
 .. math:: \frac{dx}{dt} = \alpha x - \beta x y, \qquad \frac{dy}{dt} = -\gamma y + \delta x y,
 
 with prey :math:`x` and predators :math:`y`. The six positive numbers :math:`\alpha, \beta, \gamma, \delta, x_0, y_0`
-minimise the sum of squared errors of the logarithms, by L-BFGS on their own logarithms, with exact gradients through the
-solve.
+minimise the sum of squared errors of the logarithms, by L-BFGS on their own logarithms, with exact gradients through
+the solve.
 
 References: A. J. Lotka, Elements of physical biology, 1925; V. Volterra, Fluctuations in the abundance of a species
 considered mathematically, 1926.
@@ -102,11 +102,11 @@ def _descend(guess: Tensor, t: Tensor, observed: Tensor) -> tuple[float, Tensor]
         except SolveError:
             return torch.tensor(1e6, dtype=torch.float64)
         if bool(error.isfinite()):
-            error.backward()  # type: ignore[no-untyped-call]
+            error.backward()
             seen.append((float(error.detach()), logs.detach().clone()))
         return error
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     return min(seen, key=lambda found: found[0])
 
 
