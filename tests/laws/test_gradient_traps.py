@@ -1,4 +1,4 @@
-"""Gradients that other libraries lose in silence: captured, late, frozen, shared, changed in place, beside a failure."""
+"""Gradients that are lost in silence elsewhere: captured, late, frozen, shared, changed in place, beside a failure."""
 
 from __future__ import annotations
 
