@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.status import Status
 from ..core.structure import flatten
 from ..engines import March, Task, beside, beside_rows
-from ..gradients import Captured, Inputs, Seen, attach_discrete, leaf_parameters
+from ..gradients import Captured, Inputs, Seen, attach_discrete, leaf_parameters, march_direct
 from ..terms import ODETerm, check_rows, first_evaluation
 from .request import Request
 
@@ -42,7 +42,7 @@ def run(task: Task, request: Request, *, gradient: str, engine: Any) -> Outcome:
     term, checks = _prepared_term(task, request)
     if gradient == "direct" and torch.is_grad_enabled():
         checks += _check_once(term, task, request)
-        march = engine.march(replace(task, term=term), graph=True)
+        march = march_direct(engine, replace(task, term=term))
         return Outcome(march, march.values, "direct", checks)
     return _run_discrete(replace(task, term=term), request, pure=gradient == "discrete", engine=engine, checks=checks)
 
