@@ -115,7 +115,7 @@ class ExplicitRungeKutta:
         >>> from legato.solvers import ExplicitRungeKutta
         >>> from legato.solvers.tableaus import DOPRI5
         >>> ExplicitRungeKutta(DOPRI5)
-        ExplicitRungeKutta(dopri5, order 5)
+        ExplicitRungeKutta(Dopri5, order 5)
     """
 
     accepts = "ode"
