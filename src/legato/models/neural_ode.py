@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..core.catalogue import nearest
 from ..core.errors import InputError, OptionError
 from ..core.structure import flatten
+from ..engines import steps_aside
 from ..solution import Solution, Stats
 from ..solve import solve
 
@@ -119,6 +120,7 @@ class NeuralODE(nn.Module):
         self.stats: Stats | None = None
         self._try_options()
 
+    @steps_aside
     def forward(self, y: Any, t: Any = None, args: Any = None) -> Any:
         """Return the state at the end of the layer's span, or, where times are given, the states at them, time first.
 

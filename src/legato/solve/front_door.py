@@ -7,7 +7,7 @@ for itself.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from ..core.catalogue import nearest
 from ..core.errors import InputError, OptionError
 from ..core.packing import Layout, layout_of
+from ..engines import steps_aside
 from ..gradients import GRADIENTS
 from ..solution import Solution
 from ..terms import ODETerm
@@ -30,6 +31,7 @@ __all__ = ["solve"]
 _HALF = (torch.bfloat16, torch.float16)
 
 
+@steps_aside
 def solve(
     field: Callable[..., Any],
     y0: Any,
@@ -107,15 +109,12 @@ def solve(
         >>> round(solution.ys[-1].item(), 6)
         0.367879
     """
-    if unknown:
-        name = next(iter(unknown))
-        raise OptionError(f"solve has no option {name!r}; {nearest(name, inspect.signature(solve).parameters)}")
+    _refuse(unknown)
     _check_words(gradient=gradient, steps=steps, save=save, on_failure=on_failure)
     layout = layout_of(y0, batch_dims=batch_dims)
     packed = _initial_state(y0, layout)
     plan = read_times(t, rows=layout.rows, device=packed.device)
-    if steps == "shared" and plan.per_sample:
-        raise InputError("samples with their own times need steps='independent'; leave steps= out, or share the times")
+    independent = _independent(steps, plan.per_sample)
     method = choose_method(
         solver,
         controller,
@@ -137,10 +136,21 @@ def solve(
         save=save,
         dense=dense,
     )
-    independent = plan.per_sample or steps == "independent"
     task = request.rows_task(packed) if independent else request.shared_task(packed)
     outcome = run(task, request, gradient=gradient, engine=choose_engine(engine))
     return conclude(request, task, outcome, on_failure=on_failure)
+
+
+def _refuse(unknown: Iterable[str]) -> None:
+    for name in unknown:
+        raise OptionError(f"solve has no option {name!r}; {nearest(name, inspect.signature(solve).parameters)}")
+
+
+def _independent(steps: str | None, per_sample: bool) -> bool:
+    """Return whether every sample marches for itself."""
+    if steps == "shared" and per_sample:
+        raise InputError("samples with their own times need steps='independent'; leave steps= out, or share the times")
+    return per_sample or steps == "independent"
 
 
 def _term(
