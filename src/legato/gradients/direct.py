@@ -6,8 +6,8 @@ same derivative as the exact transpose,
 .. math:: \bar y_n = \Bigl(\frac{\partial \Phi}{\partial y}(t_n, \Delta t_n, y_n, p)\Bigr)^{\!\top} \bar y_{n+1},
 
 at the price of keeping every activation: memory grows with steps times stages times what one evaluation of the field
-saves. What that buys: no evaluation is made twice, forward mode works, and a field may be random or change its buffers,
-since nothing is computed again.
+saves. What that buys: backward evaluates no field again, forward mode works, and a field may draw random numbers or
+change its buffers, since what is differentiated is what was computed.
 """
 
 from __future__ import annotations
