@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..core.errors import OptionError
+from ..core.extras import import_extra
 from .output import Output
 from .progress import progress_bar
 
@@ -23,9 +24,12 @@ def fitting(output: Output, run: Path, *, force: bool, resume: bool) -> Iterator
         What is to be told how far the fit has come.
 
     Raises:
+        MissingExtraError: what draws the report is not installed.
         OptionError: the options contradict each other, or there is nothing to go on with.
         KeyboardInterrupt: with what was kept and how to go on.
     """
+    for module in ("matplotlib", "jinja2"):
+        import_extra(module, extra="plot", purpose="the report")  # missed now rather than after the training
     checkpoint = run / _CHECKPOINT
     if force and resume:
         raise OptionError("--force begins anew and --resume goes on; give one of them")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .output import Output
 
@@ -27,7 +27,7 @@ def progress_bar(output: Output) -> Iterator[Callable[[int, int, str], None]]:
         yield _lines(output)
         return
     with _bar(output.stderr) as bar:
-        task = bar.add_task("", total=None)
+        task = bar.add_task("reading the table", total=None)
         total_before = 0
 
         def tell(done: int, total: int, text: str) -> None:
@@ -45,9 +45,8 @@ def _bar(console: Console) -> Progress:
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
         console=console,
         transient=True,
     )
