@@ -1,8 +1,9 @@
-r"""The training loop: AdamW on a cosine schedule, with a guard against divergence and checkpoints that resume to the bit.
+r"""The training loop: AdamW on a cosine schedule, a guard against divergence, checkpoints that resume to the bit.
 
 With :math:`i` of :math:`n` iterations done, the learning rate is :math:`\eta\,(f + (1 - f)\,(1 + \cos \pi i/n)/2)`. An
-iteration whose loss or gradient is not finite, or whose solve fails, is undone: the last good weights come back and the
-learning rate is halved.
+iteration whose loss or gradient is not finite, or whose solve fails, is undone: the last good state, which is kept
+every ten iterations, comes back and the learning rate is halved. Checkpoints are those states, so that nothing depends
+on the clock.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Progress = Callable[[int, int, str], None]
 
 _MOST_RETREATS = 8
 _CHECKPOINT_SECONDS = 2.0
+_KEPT_EVERY = 10
 
 
 class Trained(NamedTuple):
@@ -108,7 +110,7 @@ def train(
     Arguments:
         state: the model and what goes with it.
         progress: told iterations done, iterations in all, and a word on the loss.
-        checkpoint: given the state's tensors every two seconds and when training is interrupted.
+        checkpoint: given the last good state's tensors every two seconds and when training is interrupted.
         log: given one record per iteration.
         max_time: seconds after which training stops where it is.
 
@@ -118,10 +120,12 @@ def train(
     """
     began = saved = time.perf_counter()
     total, retreats, stopped = state.plan.iterations, 0, "the plan was completed"
-    good = state.tensors()
+    good = written = state.tensors()
     try:
         while state.iteration < total:
             if _iterate(state, total):
+                if state.iteration % _KEPT_EVERY == 0:
+                    good = state.tensors()
                 if progress is not None:
                     progress(state.iteration, total, f"loss {state.losses[-1]:.4g}")
                 if log is not None:
@@ -130,15 +134,14 @@ def train(
                 retreats += 1
                 if retreats > _MOST_RETREATS:
                     raise LegatoError(
-                        "training diverged: the loss is not finite even at a 250th of the learning rate; check the data "
-                        "for extreme values with `legato check`"
+                        "training diverged: the loss is not finite even at a 250th of the learning rate; check the "
+                        "data for extreme values with `legato check`"
                     )
                 _retreat(state, good)
             now = time.perf_counter()
-            if now - saved > _CHECKPOINT_SECONDS:
-                saved, good = now, state.tensors()
-                if checkpoint is not None:
-                    checkpoint(good)
+            if checkpoint is not None and good is not written and now - saved > _CHECKPOINT_SECONDS:
+                saved, written = now, good
+                checkpoint(good)
             if max_time is not None and now - began > max_time:
                 stopped = f"the time limit of {max_time:g} s was reached"
                 break
@@ -161,7 +164,7 @@ def _iterate(state: TrainingState, total: int) -> bool:
     try:
         state.model.before_step(state.iteration, total)
         loss = state.model.objective(state.iteration, total, state.generator)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
     except SolveError:
         return False
     gradients = [weight.grad for weight in state.model.parameters() if weight.grad is not None]
