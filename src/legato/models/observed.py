@@ -8,8 +8,8 @@ time in units of the typical gap. An ensemble of such fields is one module: ever
 and all members are solved as one state. Some members are trained on less of the past than there is; their forecasts of
 the rest calibrate the band.
 
-The field knows nothing but the observed state: two equal observations must have equal futures, and a single variable can
-only rise or fall. Where that is wrong, take the latent model.
+The field knows nothing but the observed state: two equal observations must have equal futures, and a single variable
+can only rise or fall. Where that is wrong, take the latent model.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ class ObservedODE(SeriesModel):
     """
 
     name = "observed"
+    mean: Tensor
+    deviation: Tensor
+    band: Tensor
 
     def __init__(
         self, *, channels: int, members: int, inner: int, cuts: Sequence[float], logarithm: bool, gap: float
@@ -57,7 +60,7 @@ class ObservedODE(SeriesModel):
         self.channels, self.members, self.inner = channels, members, inner
         self.cuts, self.logarithm, self.gap = tuple(cuts), logarithm, gap
         total = members + inner * len(self.cuts)
-        self.field = EnsembleField(total, channels, _WIDTH)
+        self.field = _EnsembleField(total, channels, _WIDTH)
         self.register_buffer("mean", torch.zeros(total, channels, dtype=torch.float64))
         self.register_buffer("deviation", torch.ones(total, channels, dtype=torch.float64))
         self.register_buffer("band", torch.tensor([0.05, 0.05, 1.28], dtype=torch.float64))
@@ -71,18 +74,19 @@ class ObservedODE(SeriesModel):
         """Return an untrained ensemble, scaled to the data.
 
         Raises:
-            DataError: fewer than six rows in which every variable was observed.
+            DataError: fewer than six rows in which every variable was observed, or one such row in each series.
         """
         complete = [mask.all(dim=1) for mask in batch.mask]
         count = sum(int(rows.sum()) for rows in complete)
-        if count < 6:
+        longest = max((int(rows.sum()) for rows in complete), default=0)
+        if count < 6 or longest < 2:
             raise DataError(
-                f"the observed model starts from rows in which every variable was observed, and there are {count}; it "
-                "needs at least 6. Use --model latent, which takes missing values as they are"
+                f"the observed model starts from rows in which every variable was observed, and there are {count}, at "
+                f"most {longest} in one series; it needs at least 6, and 2 in one series. Use --model latent, which "
+                "takes missing values as they are"
             )
         values = torch.cat([one[rows] for one, rows in zip(batch.values, complete, strict=True)])
         gaps = torch.cat([times[rows].diff() for times, rows in zip(batch.times, complete, strict=True)])
-        longest = max(int(rows.sum()) for rows in complete)
         first = max(4, longest // 2 + 1)
         cuts = [rows / longest for rows in range(first, longest)][:: max(1, (longest - first) // 6)]
         model = cls(
@@ -116,7 +120,7 @@ class ObservedODE(SeriesModel):
         return Plan(iterations=400, learning_rate=1e-2, weight_decay=0.1)
 
     def objective(self, step: int, total: int, generator: torch.Generator) -> Tensor:
-        """Return the mean squared error over leads 1 ... k from every row, k growing over the first 70 % of training."""
+        """Return the mean squared error over leads 1 ... k from every row; k grows over the first 70 % of training."""
         rows = self._rows
         assert rows is not None, "a model that was loaded is not trained again"
         horizon = min(rows.horizon, 1 + int(step / total / 0.7 * rows.horizon))
@@ -159,15 +163,16 @@ class ObservedODE(SeriesModel):
             if cut >= share:
                 break
             members = slice(self.members + place * self.inner, self.members + (place + 1) * self.inner)
-            for row in rows.last_allowed[members.start].tolist():
+            unit = self._unit(members)
+            for row in rows.last_allowed[members.start]:
                 ahead = int((rows.shares[1:, row] <= share + 1e-9).sum())
                 if ahead == 0:
                     continue
                 with torch.no_grad():
                     states = self._roll(rows.scaled[row : row + 1], rows.leads[row : row + 1, :ahead])[:, 0, members]
                 raw = states.double() * self.deviation[members] + self.mean[members]
-                residuals.append((rows.raw_targets[:ahead, row] - raw.median(dim=1).values).flatten())
-                spreads.append(raw.std(dim=1).flatten())
+                residuals.append(((rows.raw_targets[:ahead, row] - raw.median(dim=1).values) / unit).flatten())
+                spreads.append((_spread(raw, dim=1) / unit).flatten())
                 leads.append(rows.leads[row, :ahead].repeat_interleave(self.channels))
         empty = [torch.zeros(0, dtype=torch.float64)]
         return fit_band(torch.cat(leads or empty), torch.cat(residuals or empty), torch.cat(spreads or empty))
@@ -180,8 +185,8 @@ class ObservedODE(SeriesModel):
         """Return every row's forecast from the complete row before it; masked where there is none."""
         means, bands, masks = [], [], []
         for place in range(len(batch)):
-            times, mask = batch.times[place], batch.mask[place].all(dim=1)
-            known = mask.nonzero().squeeze(1)
+            times = batch.times[place]
+            known = self._usable(batch.values[place], batch.mask[place]).nonzero().squeeze(1)
             mean = torch.full((len(times), self.channels), torch.nan, dtype=torch.float64)
             levels = {level: mean.clone() for level in LEVELS}
             if len(known) > 1:
@@ -195,8 +200,8 @@ class ObservedODE(SeriesModel):
             means.append(mean)
             bands.append(levels)
             masks.append(mean.isfinite())
-        quantiles = {level: [one[level] for one in bands] for level in LEVELS}
-        return Prediction(times=list(batch.times), mean=means, quantiles=quantiles, mask=masks)
+        merged = {level: [one[level] for one in bands] for level in LEVELS}
+        return Prediction(times=list(batch.times), mean=means, quantiles=merged, mask=masks)
 
     def config(self) -> dict[str, Any]:
         """Return the model's shape."""
@@ -221,8 +226,8 @@ class ObservedODE(SeriesModel):
             points: `(n, d)`, in the units of the table.
 
         Returns:
-            `(n, d)`: the time derivative of the state (of its logarithm where the model works on logarithms), per unit of
-            the table's time.
+            `(n, d)`: the time derivative of the state (of its logarithm where the model works on logarithms), per unit
+            of the table's time.
         """
         scaled = ((self._transform(points.double())[:, None] - self.mean) / self.deviation).float()
         with torch.no_grad():
@@ -233,6 +238,11 @@ class ObservedODE(SeriesModel):
         means, quantiles = [], []
         for place, times in enumerate(at):
             start = _last_complete(batch, place)
+            if not self._usable(batch.values[place][start:], batch.mask[place][start:])[0]:
+                raise DataError(
+                    f"{_named(batch, place)} ends with a value that is zero or negative; all values in training were "
+                    "positive, so this model works on logarithms. Use --model latent, or fit again with this history"
+                )
             state = self._transform(batch.values[place][start : start + 1])
             leads = ((times - batch.times[place][start]) / self.gap)[None]
             centre, levels = self._forecast(state, leads, members=members, band=band)
@@ -249,8 +259,9 @@ class ObservedODE(SeriesModel):
             scaled = ((states[:, None] - self.mean) / self.deviation).float()
             raw = self._roll(scaled, leads)[:, :, members].double() * self.deviation[members] + self.mean[members]
             centre = raw.median(dim=2).values
-            spread = raw.std(dim=2) if raw.shape[2] > 1 else torch.zeros_like(centre)
-            levels = central_quantiles(centre, band.deviation(leads.T[:, :, None], spread))
+            unit = self._unit(members)
+            deviation = band.deviation(leads.T[:, :, None], _spread(raw, dim=2) / unit) * unit
+            levels = central_quantiles(centre, deviation)
             if self.logarithm:
                 return centre.exp(), {level: value.exp() for level, value in levels.items()}
             return centre, levels
@@ -273,6 +284,15 @@ class ObservedODE(SeriesModel):
         self._evaluations = int(solution.stats.evaluations.max())
         states: Tensor = solution.ys[1:]
         return states
+
+    def _unit(self, members: slice) -> Tensor:
+        """Return the unit of the band, `(d,)`: 1 for logarithms, else the deviation that these members know."""
+        return torch.ones_like(self.deviation[0]) if self.logarithm else self.deviation[members.start]
+
+    def _usable(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Return the rows `(n,)` that hold a state: every variable observed, and positive for logarithms."""
+        complete = mask.all(dim=1)
+        return complete & (values > 0).all(dim=1) if self.logarithm else complete
 
     def _transform(self, values: Tensor) -> Tensor:
         return values.double().log() if self.logarithm else values.double()
@@ -297,7 +317,7 @@ class ObservedODE(SeriesModel):
         rows.targets = ((rows.raw_targets[:, :, None] - self.mean) / self.deviation).float().nan_to_num()
 
 
-class EnsembleField(nn.Module):
+class _EnsembleField(nn.Module):
     """The fields of all members: weights with a leading axis, states `(..., members, d)`."""
 
     def __init__(self, members: int, channels: int, width: int) -> None:
@@ -337,7 +357,7 @@ class _Rows:
         shares: `(k + 1, n)`, the share of its series that lies up to each row, 2 beyond its end.
         allowed: `(k, n, M)`, which later rows a member may learn from.
         starts_allowed: `(n, M)`, which starts lie in the part that a member may know.
-        last_allowed: `(M, series)`, the last such start of each series.
+        last_allowed: for each member the last such start of every series that has one.
         scaled, targets: the states `(n, M, d)` and later states `(k, n, M, d)` in each member's own scale.
     """
 
@@ -366,25 +386,32 @@ class _Rows:
         ends = torch.tensor([bool(last) for _, _, _, last in rows])
         owner = ends.cumsum(0) - ends.long()
         series = int(owner.max()) + 1
-        last = [
-            [int((built.starts_allowed[:, member] & (owner == one)).nonzero().max()) for one in range(series)]
-            for member in range(len(limits))
-        ]
-        built.last_allowed = torch.tensor(last)
+        built.last_allowed = []
+        for allowed in built.starts_allowed.T:
+            found = [(allowed & (owner == one)).nonzero().flatten().tolist() for one in range(series)]
+            built.last_allowed.append([starts[-1] for starts in found if starts])
         return built
 
     shares: Tensor
     starts_allowed: Tensor
     allowed: Tensor
-    last_allowed: Tensor
+    last_allowed: list[list[int]]
+
+
+def _spread(values: Tensor, *, dim: int) -> Tensor:
+    """Return the standard deviation over members, zero for one."""
+    return values.std(dim=dim, correction=min(1, values.shape[dim] - 1))
+
+
+def _named(batch: Batch, place: int) -> str:
+    return f"series {batch.ids[place]!r}" if batch.ids and batch.ids[place] else "the series"
 
 
 def _last_complete(batch: Batch, place: int) -> int:
     known = batch.mask[place].all(dim=1).nonzero()
     if not len(known):
-        name = batch.ids[place] if batch.ids else place
         raise DataError(
-            f"series {name!r} has no row in which every variable was observed, and the observed model starts from one; "
-            "use --model latent"
+            f"{_named(batch, place)} has no row in which every variable was observed, and the observed model starts "
+            "from one; use --model latent"
         )
     return int(known[-1])
