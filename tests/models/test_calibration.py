@@ -83,15 +83,10 @@ def test_the_noise_is_never_below_the_least() -> None:
 
 
 def test_what_was_not_observed_is_left_out() -> None:
-    lead, residual, spread = column(1, 2, 3, 4), column(1, -2, 2, 3), column(0, 1, 0, 1)
-    hole = column(float("nan"))
-    with_holes = fit_band(
-        *(
-            torch.cat([part, extra])
-            for part, extra in zip((lead, residual, spread), (column(5), hole, column(1)), strict=True)
-        )
-    )
-    assert with_holes == fit_band(lead, residual, spread)
+    whole = column(1, 2, 3, 4), column(1, -2, 2, 3), column(0, 1, 0, 1)
+    hole = column(5), column(float("nan")), column(1)
+    holed = [torch.cat(parts) for parts in zip(whole, hole, strict=True)]
+    assert fit_band(*holed) == fit_band(*whole)
 
 
 def test_without_a_residual_the_band_is_a_normal_one_with_some_noise() -> None:

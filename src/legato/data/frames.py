@@ -5,35 +5,74 @@ from __future__ import annotations
 import csv
 import io
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.errors import ModelFileError
+from ..core.files import write_whole
 from .arrow import extra
 from .series import Series, SeriesSet
+from .table import Table
 from .times import TimeScale
 
-__all__ = ["make_frame", "read_history", "write_csv", "write_history", "write_whole"]
+__all__ = ["FrameKind", "frame_kind", "make_frame", "read_history", "write_csv", "write_history"]
 
 Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
 
-def make_frame(columns: Columns, *, like: Any) -> Any:
-    """Return columns as a data frame.
+class FrameKind(NamedTuple):
+    """What a table was, so that another can be made like it.
+
+    Attributes:
+        module: "pandas", "polars" or "pyarrow".
+        time: the Arrow type of its times; None where they were text, as in a CSV file.
+    """
+
+    module: str = "pyarrow"
+    time: Any = None
+
+
+def frame_kind(table: Any, *, time: str) -> FrameKind:
+    """Return what a table was: a pandas or Polars frame; PyArrow for a path and for every other frame.
 
     Arguments:
-        columns: name -> values, all of one length.
-        like: an object of the wanted type: a pandas, Polars or PyArrow frame; anything else gives a PyArrow table.
+        table: a path or a data frame that was read.
+        time: its column of times.
     """
-    names = {part.__module__.split(".")[0] for part in type(like).__mro__}
-    for module in ("pandas", "polars"):
-        if module in names:
-            return extra(module).DataFrame({name: list(values) for name, values in columns.items()})
-    return extra("pyarrow").table({name: list(values) for name, values in columns.items()})
+    if isinstance(table, str | os.PathLike | Table):
+        return FrameKind()
+    arrow = extra("pyarrow")
+    names = {part.__module__.split(".")[0] for part in type(table).__mro__}
+    module = next((name for name in ("pandas", "polars") if name in names), "pyarrow")
+    kind = extra("narwhals").from_native(table, eager_only=True).get_column(time).to_arrow().type
+    numeric = arrow.types.is_integer(kind) or arrow.types.is_floating(kind)
+    return FrameKind(module, kind if numeric or arrow.types.is_temporal(kind) else None)
+
+
+def make_frame(columns: Columns, *, kind: FrameKind) -> Any:
+    """Return columns as a data frame of a kind.
+
+    Arguments:
+        columns: name -> values, all of one length; "time" holds text, or stamps where `kind.time` is a type. Stamps
+            that this type cannot hold, such as fractions in a column of whole numbers, keep a type of their own.
+        kind: what to make.
+    """
+    arrow = extra("pyarrow")
+    arrays = {name: arrow.array(values) for name, values in columns.items()}
+    if kind.time is not None:
+        own = arrays["time"]
+        with suppress(arrow.ArrowInvalid):
+            cast = own.cast(kind.time)
+            # A time of day does not survive a column of dates, and Arrow does not complain.
+            arrays["time"] = cast if cast.cast(own.type).equals(own) else own
+    table = arrow.table(arrays)
+    if kind.module == "pandas":
+        return table.to_pandas()
+    return extra("polars").from_arrow(table) if kind.module == "polars" else table
 
 
 def write_csv(path: Path, columns: Columns) -> None:
@@ -45,23 +84,8 @@ def write_csv(path: Path, columns: Columns) -> None:
     write_whole(path, text.getvalue().encode())
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is never seen half written: beside its place, then moved there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def write_history(path: Path, series: SeriesSet) -> None:
-    """Write the series that a model forecasts from as Parquet: ids, times on the model's axis, values, null if missing."""
+    """Write the series that a model forecasts from as Parquet: ids, times on the model's axis, values or null."""
     arrow, parquet = extra("pyarrow"), extra("pyarrow.parquet")
     columns: dict[str, Any] = {
         "series": [one.id for one in series for _ in range(len(one))],

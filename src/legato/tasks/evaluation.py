@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import InputError, SolveError
 from ..data import Series, SeriesSet
 from ..models.baselines import NotApplicableError, fit_baselines
 from ..training.metrics import coverage, crps_quantiles, mae, mase, rmse
@@ -16,6 +17,8 @@ from ..training.metrics import coverage, crps_quantiles, mae, mase, rmse
 __all__ = ["Evaluation", "Forecast", "Score", "evaluate_forecasts", "rolling_histories"]
 
 Array = np.ndarray
+
+_MEASURES = ("mae", "rmse", "mase", "crps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,12 @@ class Evaluation:
             "left_out": self.left_out,
             "verdicts": self.verdicts,
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Evaluation:
+        """Return the evaluation that `to_dict` described."""
+        scores = {target: [_score(one) for one in listed] for target, listed in values["scores"].items()}
+        return cls(**{**values, "scores": scores})
 
 
 def evaluate_forecasts(
@@ -157,7 +166,10 @@ def _rivals(
             except NotApplicableError as error:
                 left_out[name] = error.reason
         for name, function in extra.items():
-            predictions.setdefault(name, []).append(function(one.history, one.later.times))
+            try:
+                predictions.setdefault(name, []).append(function(one.history, one.later.times))
+            except (InputError, SolveError) as error:
+                left_out[name] = str(error)
     return {name: parts for name, parts in predictions.items() if len(parts) == len(forecasts)}, left_out
 
 
@@ -198,10 +210,15 @@ def _verdict(scores: Sequence[Score]) -> str:
     if model.rmse < best.rmse:
         lower = 100 * (1 - model.rmse / best.rmse)
         return f"wins: RMSE {model.rmse:.4g}, {lower:.0f} % below the best baseline, {best.name} ({best.rmse:.4g})"
-    better = sorted((score for score in rivals if score.rmse <= model.rmse), key=lambda score: score.rmse)
+    better = sorted((score for score in rivals if not score.rmse > model.rmse), key=lambda score: score.rmse)
     names = ", ".join(f"{score.name} ({score.rmse:.4g})" for score in better)
     beaten = len(rivals) - len(better)
     return f"loses: RMSE {model.rmse:.4g}, behind {names}; ahead of {beaten} of {len(rivals)} baselines"
+
+
+def _score(values: dict[str, Any]) -> Score:
+    """Return a score from JSON values, None where a measure has no meaning."""
+    return Score(**{**values, **{name: math.nan for name in _MEASURES if values[name] is None}})
 
 
 def _plain(value: Any) -> Any:

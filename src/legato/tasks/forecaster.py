@@ -3,8 +3,8 @@
     forecaster = Forecaster(time="hours", series="patient").fit(table)
     forecaster.predict(horizon="24h")
 
-A table is a path or any data frame. The last part of every series is held out, forecast and scored beside the baselines;
-forecasts of the future start from all of the history.
+A table is a path or any data frame. The last part of every series is held out, forecast and scored beside the
+baselines; forecasts of the future start from all of the history.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,18 @@ from ..core.catalogue import nearest
 from ..core.errors import InputError, ModelFileError, NotFittedError, OptionError
 from ..data import SECONDS, Batch, Dialect, Prediction, Series, SeriesSet, TimeScale, parse_times, read_series
 from ..data import split_series as split_in_time
-from ..data.frames import make_frame, read_history, write_history
+from ..data.frames import FrameKind, frame_kind, make_frame, read_history, write_history
 from ..data.holdout import SeriesSplit
-from ..models import MODELS, SeriesModel, TimeFacts
+from ..models import MODELS, TimeFacts
 from ..training.loop import Progress, Trained, TrainingState, train
 from ..version import __version__
 from .evaluation import Evaluation, Forecast, evaluate_forecasts, rolling_histories
 from .run_folder import FORMAT, RunFolder
 
 __all__ = ["Forecaster"]
+
+_AFTERWARDS = ("max_time", "period")
+"""Settings that do not change a model, so that an interrupted fit may go on with others."""
 
 
 class Forecaster:
@@ -43,8 +47,8 @@ class Forecaster:
         model: a name of the catalogue of models.
         seed: for everything random.
         members: the size of the ensemble; None is the model's own.
-        holdout: what is held out to be scored: a share of the rows of each series, a number of rows, or a time written as
-            the table's are; None trains on everything and scores nothing.
+        holdout: what is held out to be scored: a share of the rows of each series, a number of rows, or a time written
+            as the table's are; None trains on everything and scores nothing.
         period: a known season in the unit of the times, for the baselines that have one.
         time_unit: the unit of times that are plain numbers.
         dialect: how a text file is written, where that is not plain.
@@ -123,7 +127,8 @@ class Forecaster:
 
         Raises:
             DataError: the table cannot be read as it stands.
-            InputError: `run` holds a run already.
+            InputError: `run` holds a run already, or with `resume` a finished one.
+            ModelFileError: with `resume`, the checkpoint is damaged or belongs to another fit.
         """
         if self.time is None:
             raise OptionError("name the column of times: Forecaster(time=...)")
@@ -141,22 +146,21 @@ class Forecaster:
         train_part = series if split is None else split.train
         model = catalogued.from_data(_batch(train_part), time=_facts(series.scale), seed=self.seed, **self._settings())
         state = TrainingState(model, seed=self.seed)
-        identity = {"digest": series.digest, "settings": _jsonable(self.get_params()), "version": __version__}
+        settings = {name: value for name, value in _jsonable(self.get_params()).items() if name not in _AFTERWARDS}
+        identity = {"digest": series.digest, "settings": settings, "version": __version__}
         if folder is not None and resume:
             _restore(state, folder, identity)
-        log: list[dict[str, Any]] = []
 
         def checkpoint(tensors: dict[str, torch.Tensor]) -> None:
             if folder is not None:
                 folder.write_tensors("checkpoint.safetensors", tensors, identity)
 
-        self.trained_: Trained = train(
-            state, progress=progress, checkpoint=checkpoint, log=log.append, max_time=self.max_time
-        )
+        self.trained_: Trained = train(state, progress=progress, checkpoint=checkpoint, max_time=self.max_time)
         model.calibrate()
         model.eval()
         self.model_, self.series_, self.split_ = model, series, split
-        self._like = table
+        self._kind = frame_kind(table, time=self.time)
+        self.heldout_: list[Forecast] = []
         self.evaluation_: Evaluation | None = None
         if split is not None:
             self.heldout_ = self._forecasts(_pairs(split))
@@ -184,15 +188,18 @@ class Forecaster:
             table: the history to forecast from; None is the one that was fitted.
 
         Returns:
-            Columns series (where the table has one), time, variable, mean, and the quantiles "0.1" ... "0.9"; a frame of
-            the type that was fitted, a PyArrow table for a path.
+            Columns series (where the table has one), time, variable, mean, and the quantiles "0.1" ... "0.9"; a frame
+            of the type that was given, times as it holds them; for a path a PyArrow table, times written as in the
+            file.
 
         Raises:
             NotFittedError: before `fit`.
             OptionError: not exactly one of `horizon`, `steps` and `at`.
         """
         series = self._history(table)
-        return make_frame(self._long(series, self._grids(series, horizon, steps, at)), like=self._frame_like(table))
+        kind = self._kind if table is None else frame_kind(table, time=series.time)
+        columns = self._long(series, self._grids(series, horizon, steps, at), text=kind.time is None)
+        return make_frame(columns, kind=kind)
 
     def evaluate(self, table: Any = None, *, horizon: str | float | None = None, origins: int = 1) -> Evaluation:
         """Score forecasts from rolling origins: the last `origins` of every series, one horizon apart.
@@ -214,7 +221,7 @@ class Forecaster:
         words = f"{len(pairs)} forecasts of {steps} rows, from the last {origins} origins of {len(series)} series"
         return evaluate_forecasts(self._forecasts(pairs), series.targets, description=words, period=self.period)
 
-    def long_forecast(self, times: np.ndarray) -> dict[str, list[Any]]:
+    def long_forecast(self, times: np.ndarray) -> dict[str, Any]:
         """Return the forecast of what was held out, as columns; see `predict`.
 
         Arguments:
@@ -261,11 +268,9 @@ class Forecaster:
         folder.write_json("metrics.json", None if self.evaluation_ is None else self.evaluation_.to_dict())
         trained = getattr(self, "trained_", None)
         if trained is not None:
-            lines = [
-                json.dumps({"iteration": place + 1, "loss": loss, "evaluations": count})
-                for place, (loss, count) in enumerate(zip(trained.losses, trained.evaluations, strict=True))
-            ]
-            folder.file("log.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            records = enumerate(zip(trained.losses, trained.evaluations, strict=True), start=1)
+            lines = ({"iteration": place, "loss": loss, "evaluations": count} for place, (loss, count) in records)
+            folder.write_lines("log.jsonl", lines)
         write_history(folder.file("history.parquet"), series)
         folder.file("checkpoint.safetensors").unlink(missing_ok=True)
         return folder.path
@@ -282,23 +287,28 @@ class Forecaster:
         tensors, facts = folder.read_tensors("model.safetensors")
         try:
             settings = dict(config["settings"])
-            settings["dialect"] = None if settings["dialect"] is None else Dialect(**settings["dialect"])
+            settings["dialect"] = None if settings["dialect"] is None else _dialect(settings["dialect"])
             forecaster = cls(**settings)
             model = MODELS[facts["model"]].from_config(facts["shape"])
             model.load_state_dict(tensors)
             scale = TimeScale.from_dict(config["scale"])
-            forecaster.series_ = read_history(
+            history = read_history(
                 folder.file("history.parquet"),
                 targets=config["targets"],
                 scale=scale,
                 time=config["time"],
                 column=config["series_column"],
             )
-        except (KeyError, TypeError, RuntimeError, InputError) as error:
+            forecaster.series_ = replace(history, source=config["source"])
+            scores = folder.read_json("metrics.json")
+            forecaster.evaluation_ = None if scores is None else Evaluation.from_dict(scores)
+        except ModelFileError:
+            raise
+        except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
             raise ModelFileError(f"{folder.path} does not describe a model of this version: {error}") from None
         model.eval()
-        forecaster.model_, forecaster.split_, forecaster.evaluation_ = model, None, None
-        forecaster._like = None
+        forecaster.model_, forecaster.split_, forecaster.heldout_ = model, None, []
+        forecaster._kind = FrameKind()
         return forecaster
 
     def _settings(self) -> dict[str, Any]:
@@ -323,31 +333,34 @@ class Forecaster:
             dialect=self.dialect,
         )
 
-    def _frame_like(self, table: Any) -> Any:
-        return self._like if table is None else table
-
     def _grids(self, series: SeriesSet, horizon: str | float | None, steps: int | None, at: Any) -> list[np.ndarray]:
         """Return the times to forecast, one grid per series."""
         if sum(value is not None for value in (horizon, steps, at)) != 1:
             raise OptionError("give exactly one of horizon, steps and at")
         if at is not None:
-            times = np.unique(parse_times(at, series.scale))
+            listed = at if isinstance(at, str) or np.ndim(at) else [at]
+            times = np.unique(parse_times(listed, series.scale))
+            if not len(times):
+                raise InputError("at holds no time; give at least one")
             early = [one.id for one in series if times[0] <= one.times[-1]]
             if early:
                 raise InputError(
-                    f"a forecast is of later times, and {series.scale.format(times[:1])[0]} is not after the last time of "
-                    f"the series {early[0]!r}; give later times"
+                    f"a forecast is of later times, and {series.scale.format(times[:1])[0]} is not after the last time "
+                    f"of the series {early[0]!r}; give later times"
                 )
             return [times for _ in series]
         wanted = f"{steps} steps" if steps is not None else horizon
         assert wanted is not None
-        step = float(np.median(series.gaps))
+        step = self._step(series)
         return [series.scale.grid(wanted, start=float(one.times[-1]), step=step) for one in series]
+
+    def _step(self, series: SeriesSet) -> float:
+        """Return the median spacing; that of the fit where no series has two times."""
+        return float(np.median(series.gaps if len(series.gaps) else self.series_.gaps))
 
     def _steps(self, series: SeriesSet, horizon: str | float | None) -> int:
         if horizon is not None:
-            step = float(np.median(series.gaps))
-            return len(series.scale.grid(horizon, start=0.0, step=step))
+            return len(series.scale.grid(horizon, start=0.0, step=self._step(series)))
         if self.split_ is not None:
             return int(np.median([len(one) for one in self.split_.test]))
         return max(1, int(np.median([len(one) for one in series]) * 0.2))
@@ -367,22 +380,23 @@ class Forecaster:
             for place, (history, later) in enumerate(pairs)
         ]
 
-    def _long(self, series: SeriesSet, grids: Sequence[np.ndarray]) -> dict[str, list[Any]]:
-        """Return forecasts as columns, a row per series, time and variable."""
+    def _long(self, series: SeriesSet, grids: Sequence[np.ndarray], *, text: bool = True) -> dict[str, Any]:
+        """Return forecasts as columns, a row per series, variable and time; times as text or as stamps."""
         batch = Batch.from_series(series, dtype=torch.float64)
         prediction: Prediction = self.model_(batch, [torch.tensor(grid) for grid in grids])
-        columns: dict[str, list[Any]] = {} if series.series_column is None else {"series": []}
+        columns: dict[str, Any] = {} if series.series_column is None else {"series": []}
         columns.update({"time": [], "variable": [], "mean": [], **{f"{level:g}": [] for level in prediction.quantiles}})
         for place, (one, grid) in enumerate(zip(series, grids, strict=True)):
-            stamps = series.scale.format(grid)
             for column, target in enumerate(series.targets):
                 if series.series_column is not None:
                     columns["series"].extend([one.id] * len(grid))
-                columns["time"].extend(stamps)
+                columns["time"].append(grid)
                 columns["variable"].extend([target] * len(grid))
                 columns["mean"].extend(prediction.mean[place][:, column].tolist())
                 for level, parts in prediction.quantiles.items():
                     columns[f"{level:g}"].extend(parts[place][:, column].tolist())
+        times = np.concatenate(columns["time"])
+        columns["time"] = series.scale.format(times) if text else series.scale.stamps(times)
         return columns
 
 
@@ -427,6 +441,12 @@ def _jsonable(params: dict[str, Any]) -> dict[str, Any]:
 
 def _fields(dialect: Dialect) -> dict[str, Any]:
     return {name: getattr(dialect, name) for name in inspect.signature(Dialect).parameters}
+
+
+def _dialect(values: dict[str, Any]) -> Dialect:
+    """Return the dialect that JSON holds, its lists tuples again."""
+    fields: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in values.items()}
+    return Dialect(**fields)
 
 
 def _restore(state: TrainingState, folder: RunFolder, identity: dict[str, Any]) -> None:

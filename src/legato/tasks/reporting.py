@@ -13,6 +13,7 @@ import torch
 from .. import plots
 from ..data import Batch, Prediction, Series, SeriesSet
 from ..models import ObservedODE
+from ..training.metrics import rmse
 from ..version import __version__
 from .evaluation import Evaluation, Forecast, Score
 from .forecaster import Forecaster
@@ -111,8 +112,8 @@ def _pictures(
 
 
 _FORECAST_CAPTION = (
-    "Dots: what was observed. Line over the training part: each row forecast from the rows before it. After the split: the "
-    "forecast with its bands of 80 % and 40 %."
+    "Dots: what was observed. Line over the training part: each row forecast from the rows before it. After the split: "
+    "the forecast with its bands of 80 % and 40 %."
 )
 
 
@@ -120,7 +121,7 @@ def forecast_figure(forecaster: Forecaster, others: Mapping[str, tuple[np.ndarra
     """Draw data, fit and forecast of the series, or of the best, the median and the worst of several."""
     heldout: list[Forecast] = getattr(forecaster, "heldout_", [])
     if not heldout:
-        heldout = [_ahead(forecaster, one) for one in forecaster.series_][:_MOST_PANELS]
+        heldout = [_ahead(forecaster, one) for one in forecaster.series_.series[:_MOST_PANELS]]
     shown = _representatives(heldout)
     series, panels = forecaster.series_, []
     for name, one in shown:
@@ -128,9 +129,9 @@ def forecast_figure(forecaster: Forecaster, others: Mapping[str, tuple[np.ndarra
         fitted = forecaster.model_.fitted(history)
         smooth = forecaster.model_(history, [_between(one)])
         for column, target in enumerate(series.targets):
-            panels.append(
-                _panel(series, one, fitted.mean[0].numpy(), smooth, column=column, title=f"{target}{name}", others=others)
-            )
+            title = f"{target}{name}"
+            mean = fitted.mean[0].numpy()
+            panels.append(_panel(series, one, mean, smooth, column=column, title=title, others=others))
     return plots.forecast_picture(panels, time_label=series.time, columns=1 if len(panels) <= 3 else 2)
 
 
@@ -175,7 +176,7 @@ def _panel(
 
 def _ahead(forecaster: Forecaster, one: Series) -> Forecast:
     """Return a forecast of the future of one series, where nothing was held out."""
-    step = float(np.median(np.diff(one.times)))
+    step = float(np.median(np.diff(one.times) if len(one) > 1 else forecaster.series_.gaps))
     times = one.times[-1] + step * np.arange(1, max(2, len(one) // 5) + 1)
     prediction = forecaster.model_(Batch.from_series([one], dtype=torch.float64), [torch.tensor(times)])
     empty = Series(
@@ -194,7 +195,7 @@ def _representatives(forecasts: Sequence[Forecast]) -> list[tuple[str, Forecast]
     """Return the forecast of a single series, or the best, the median and the worst of several."""
     if len(forecasts) == 1:
         return [("", forecasts[0])]
-    errors = [float(np.sqrt(np.nanmean((one.mean - one.later.values) ** 2))) for one in forecasts]
+    errors = [rmse(one.later.values, one.mean) for one in forecasts]
     if not np.isfinite(errors).any():
         return [(f", {one.history.id}", one) for one in forecasts[:_MOST_PANELS]]
     chosen = plots.representatives(np.nan_to_num(errors, nan=np.inf))
@@ -271,6 +272,8 @@ def _won(scores: Sequence[Score]) -> bool | None:
 def _summary(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return "Nothing was held out, so there is no score."
+    if _won(_overall(evaluation)) is None:
+        return "No baseline applies, so nobody won."
     verdict = evaluation.verdicts.get("all") or next(iter(evaluation.verdicts.values()))
     return f"The model {verdict}."
 

@@ -13,6 +13,7 @@ checkpoint.safetensors   while training, or after an interruption
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ..core.errors import InputError, ModelFileError
-from ..data.frames import write_whole
+from ..core.errors import InputError, ModelFileError, OptionError
+from ..core.files import write_whole
 
 __all__ = ["FORMAT", "RunFolder"]
 
@@ -42,13 +43,21 @@ class RunFolder:
         """Make the folder, refusing one that holds a run unless it may be replaced or gone on with.
 
         Raises:
-            InputError: the folder exists and is not empty, or is a file.
+            InputError: the folder is not empty, is a file, or holds a finished run, which cannot be gone on with.
+            OptionError: both are asked for.
         """
+        if force and resume:
+            raise OptionError("force begins anew and resume goes on; give one of them")
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path} is a file; name a folder for the run")
         if self.path.is_dir() and any(self.path.iterdir()) and not (force or resume):
             raise InputError(
-                f"the run folder {self.path} exists already; --force replaces it, --resume goes on with an interrupted fit"
+                f"the run folder {self.path} exists already; --force replaces it, --resume goes on with an "
+                "interrupted fit"
+            )
+        if resume and self.file("model.safetensors").exists() and not self.file("checkpoint.safetensors").exists():
+            raise InputError(
+                f"the fit in {self.path} is finished, so there is nothing to go on with; --force fits anew"
             )
         self.path.mkdir(parents=True, exist_ok=True)
         if force:
@@ -59,6 +68,11 @@ class RunFolder:
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files."""
         return self.path / name
+
+    def write_lines(self, name: str, records: Iterable[Any]) -> None:
+        """Write a file of one JSON value a line."""
+        text = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+        write_whole(self.file(name), text.encode())
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file."""
@@ -79,7 +93,7 @@ class RunFolder:
             raise ModelFileError(f"{self.file(name)} is damaged: {error}") from None
 
     def write_tensors(self, name: str, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
-        """Write tensors with facts as safetensors; the facts are one JSON string, so that the bytes are always the same."""
+        """Write tensors with facts as safetensors; the facts are one JSON string, so that bytes are reproducible."""
         content = save(dict(sorted(tensors.items())), metadata={"legato": json.dumps(facts, sort_keys=True)})
         write_whole(self.file(name), content)
 
@@ -109,7 +123,8 @@ class RunFolder:
             raise ModelFileError(f"{self.file('config.json')} is not a run's configuration")
         if config["format"] > FORMAT:
             raise ModelFileError(
-                f"{self.path} was written by a newer legato (format {config['format']}, this one reads {FORMAT}); upgrade"
+                f"{self.path} was written by a newer legato (format {config['format']}, this one reads {FORMAT}); "
+                "upgrade"
             )
         return config
 
