@@ -27,7 +27,7 @@ __all__ = ["LinearStart", "latent_size", "linear_start"]
 
 _ENERGY = 0.95
 _LARGEST = 12
-_RIDGE = 1e-2
+_RIDGE = 1e-3
 _LEAST_DAMPING = 0.01
 _SMALLEST = 1e-3  # of the typical size: below it are noise and rounding
 _STALEST = 0.05  # eigenvalues below this are forgotten within one step, however small

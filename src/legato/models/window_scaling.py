@@ -23,6 +23,7 @@ __all__ = ["Scaling", "typical_period", "window_rows"]
 
 _FALLBACK_PERIODS = 10
 _DRIFTS = 0.5
+_ROUNDING = 1e-30  # a variance this small against the square of the mean is the rounding of a constant
 
 
 class Scaling(nn.Module):
@@ -58,13 +59,13 @@ class Scaling(nn.Module):
         self.centre.copy_(_mean(values, mask))
         total = _mean((values - self.centre).square(), mask)
         within = self._within(batch, length)
-        varying = total > 1e-18 * self.centre.square()
+        varying = total > _ROUNDING * self.centre.square()
         share = torch.where(varying, 1 - within / torch.where(varying, total, 1.0), torch.nan).nanmean()
         self.anchored.fill_(bool(share > _DRIFTS))
         if self.anchored:
             self.slope.copy_(_common_slope(batch))
             total = self._within(batch, length)
-            varying = total > 1e-18 * self.centre.square()
+            varying = total > _ROUNDING * self.centre.square()
         self.deviation.copy_(torch.where(varying, total, 1.0).sqrt())
 
     def scale(self, times: Tensor, values: Tensor, mask: Tensor) -> Tensor:
