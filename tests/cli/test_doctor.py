@@ -50,7 +50,7 @@ def test_a_check_that_raises_is_a_check_that_failed_and_the_program_ends_with_1(
         raise RuntimeError("no such kernel")
 
     monkeypatch.setattr(self_test_module, "solve", broken)
-    ended = legato("doctor")
-    assert ended.code == 1
-    assert "no such kernel" in ended.out
+    ended = legato("doctor", "--json")
+    assert ended.code == ended.json["error"]["code"] == 1
     assert "checks failed" in ended.err
+    assert all("no such kernel" in check["failure"] for check in ended.json["result"]["self_test"])
