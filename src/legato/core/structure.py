@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Rebuild", "flatten"]
+__all__ = ["Rebuild", "aligned", "flatten"]
 
 Rebuild = Callable[[Sequence[Any]], Any]
 
@@ -26,6 +26,27 @@ def flatten(structure: Any) -> tuple[list[Any], Rebuild]:
             return _join(list(structure), lambda values: kind(*values))
         return _join(list(structure), lambda values: kind(values))
     return [structure], lambda leaves: leaves[0]
+
+
+def aligned(structure: Any, like: Any) -> Any:
+    """Return a structure with its dicts in the order of another's, so that leaves are told by their names.
+
+    Raises:
+        ValueError: the branches differ: other keys, another length, a leaf for a branch. A list may stand for a tuple.
+    """
+    if isinstance(like, dict):
+        if not isinstance(structure, dict) or set(structure) != set(like):
+            keys = sorted(map(str, structure)) if isinstance(structure, dict) else type(structure).__name__
+            raise ValueError(f"got {keys} where the keys are {sorted(map(str, like))}")
+        return {key: aligned(structure[key], part) for key, part in like.items()}
+    if isinstance(like, tuple | list):
+        if not isinstance(structure, tuple | list) or len(structure) != len(like):
+            got = f"{len(structure)} parts" if isinstance(structure, tuple | list) else type(structure).__name__
+            raise ValueError(f"got {got} where there are {len(like)} parts")
+        return [aligned(part, model) for part, model in zip(structure, like, strict=True)]
+    if isinstance(structure, dict | tuple | list):
+        raise ValueError(f"got a {type(structure).__name__} where there is one leaf")
+    return structure
 
 
 def _join(parts: list[Any], make: Callable[[list[Any]], Any]) -> tuple[list[Any], Rebuild]:

@@ -14,7 +14,7 @@ from ..controllers import CONTROLLERS, PID, Constant, Grid
 from ..core.errors import InputError
 from ..core.norms import Tolerances
 from ..core.packing import Layout
-from ..core.structure import flatten
+from ..core.structure import aligned, flatten
 from ..engines import ENGINES, Limits
 from ..solvers import SOLVERS, ExplicitRungeKutta, Tableau
 
@@ -160,6 +160,11 @@ def _limits(
 
 def _pack(value: Any, layout: Layout, like: Tensor, real: torch.dtype, name: str) -> float | Tensor:
     """Return one tolerance as a number, or as a tensor laid out like the packed state."""
+    if isinstance(value, dict):
+        try:
+            value = aligned(value, layout.rebuild(range(len(layout.shapes))))
+        except ValueError as error:
+            raise InputError(f"{name} must have the structure of the state: {error}") from None
     leaves, _ = flatten(value)
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.dim() > 0]
     if not all(isinstance(leaf, Tensor | int | float) for leaf in leaves):

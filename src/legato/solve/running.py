@@ -53,12 +53,12 @@ def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, chec
     known = [*leaf_parameters(field), *_tensors_of(request.term.args)]
     watch = Captured(known)
     whole = grad and field not in _SEEN
-    again = pure and field not in _PURE
+    again = field not in _PURE
     bare = replace(task, y0=task.y0.detach(), clock=None)
     with torch.no_grad():
         with watch if grad else nullcontext():
             f0 = first_evaluation(term, _start_time(bare, request), bare.y0, pure=pure, again=again)
-        if again and not term.copies:
+        if again and pure and not term.copies:
             _PURE.add(field)
         wanted = task.y0.requires_grad or task.clock is not None or bool(known) or bool(watch.found) or whole
         ready = replace(bare, f0=f0, keep=grad and wanted)
@@ -93,8 +93,9 @@ def _check_once(term: ODETerm, task: Task, request: Request) -> int:
     if request.field in _CHECKED:
         return 0
     with torch.no_grad():
-        first_evaluation(term, _start_time(task, request), task.y0.detach(), pure=False, again=False)
-    _CHECKED.add(request.field)
+        first_evaluation(term, _start_time(task, request), task.y0.detach(), pure=False, again=True)
+    if not term.copies:
+        _CHECKED.add(request.field)
     spent = term.counter.calls
     term.counter.calls = 0
     return spent

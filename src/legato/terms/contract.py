@@ -26,24 +26,21 @@ def first_evaluation(term: Any, t0: Tensor, y0: Tensor, *, pure: bool, again: bo
         t0: the time, as the field is to see it.
         y0: the packed state.
         pure: whether to refuse a field that moves random state or its module's buffers.
-        again: whether to call the field a second time, on a copy, and compare.
+        again: whether to call the field a second time: where `pure`, to compare, and to see whether it returns one
+            buffer of its own again and again.
 
     Raises:
         FieldError: the result has another device, or the field changed its input, or is not pure.
     """
-    given = y0.clone()
-    version = given._version
     before = _outside_state(term.function, y0.device) if pure else None
-    f0: Tensor = term.field(t0, given)
+    f0 = _untouched(term, t0, y0)
     if f0.device != y0.device:
         raise FieldError(f"the field returned a tensor on {f0.device} for a state on {y0.device}")
-    if given._version != version or not torch.equal(torch.nan_to_num(given), torch.nan_to_num(y0)):
-        raise FieldError("the field changed its state argument in place; work on a copy, or use out-of-place operators")
     if before is not None:
         _compare(before, _outside_state(term.function, y0.device))
     if again:
         second = term.field(t0, y0.clone())
-        if not torch.equal(torch.nan_to_num(second), torch.nan_to_num(f0)):
+        if pure and not torch.equal(torch.nan_to_num(second), torch.nan_to_num(f0)):
             raise FieldError(
                 _IMPURE.format(
                     what="two calls with the same arguments gave different results",
@@ -80,8 +77,10 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
     for candidate in candidates:
         column = times.view(-1, *(1,) * (y0.dim() - 1))
         try:
-            whole = candidate.field(column, y0)[:rows]
+            whole = _untouched(candidate, column, y0)[:rows]
             alone = torch.cat([_alone(term, times[row], y0, row) for row in range(rows)])
+        except _InPlaceError:
+            raise
         except (RuntimeError, ValueError, IndexError) as error:
             reason = error
             continue
@@ -94,6 +93,22 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
         f"{reason}. Pass values that differ from sample to sample in args=, marked by args_batched=, or use "
         "steps='shared'"
     )
+
+
+class _InPlaceError(FieldError):
+    """The field changed the state that it was given."""
+
+
+def _untouched(term: Any, t: Tensor, y: Tensor) -> Tensor:
+    """Return the field's value, having seen that it left a copy of the state alone."""
+    given = y.clone()
+    version = given._version
+    value: Tensor = term.field(t, given)
+    if given._version != version or not torch.equal(torch.nan_to_num(given), torch.nan_to_num(y)):
+        raise _InPlaceError(
+            "the field changed its state argument in place; work on a copy, or use out-of-place operators"
+        )
+    return value
 
 
 def _alone(term: ODETerm, time: Tensor, y0: Tensor, row: int) -> Tensor:

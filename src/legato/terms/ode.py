@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.errors import FieldError
 from ..core.packing import Layout
-from ..core.structure import flatten
+from ..core.structure import aligned, flatten
 
 __all__ = ["Counter", "ODETerm", "OnRows", "pick_rows"]
 
@@ -132,8 +132,7 @@ class ODETerm:
                 )
             packed = result
         else:
-            self._check_structure(result, state)
-            packed = layout.pack(result)
+            packed = layout.pack(self._like_state(result, state))
         if packed.shape != y.shape:
             raise FieldError(
                 f"the field returned shape {tuple(packed.shape)} for a state of shape {tuple(y.shape)}; it must return "
@@ -163,23 +162,20 @@ class ODETerm:
         dims = (0, 0, *(0 if flag else None for flag in flags))
         return torch.func.vmap(one, in_dims=dims)(times, y, *leaves)
 
-    def _check_structure(self, result: Any, state: Any) -> None:
-        """Refuse a result that is not the state's structure, leaf by leaf; a list may stand for a tuple."""
-        leaves, _ = flatten(result)
-        expected, _ = flatten(state)
-        tensors = all(isinstance(leaf, Tensor) for leaf in leaves)
-        alike = type(result) is type(state) or (isinstance(result, list | tuple) and isinstance(state, list | tuple))
-        if not alike or len(leaves) != len(expected) or not tensors:
-            raise FieldError(
-                f"the field returned a {type(result).__name__} of {len(leaves)} leaves for a state that is a "
-                f"{type(state).__name__} of {len(expected)} tensors; return the same structure of tensors"
-            )
-        for place, (leaf, like) in enumerate(zip(leaves, expected, strict=True)):
-            if leaf.shape != like.shape:
+    def _like_state(self, result: Any, state: Any) -> Any:
+        """Return a result in the state's structure, or refuse it, leaf by leaf; a list may stand for a tuple."""
+        try:
+            alike = aligned(result, state)
+        except ValueError as error:
+            raise FieldError(f"the field must return the structure of the state: {error}") from None
+        for place, (leaf, like) in enumerate(zip(flatten(alike)[0], flatten(state)[0], strict=False)):
+            if not isinstance(leaf, Tensor) or leaf.shape != like.shape:
+                got = f"shape {tuple(leaf.shape)}" if isinstance(leaf, Tensor) else f"type {type(leaf).__name__}"
                 raise FieldError(
-                    f"leaf {place} of the field's result has shape {tuple(leaf.shape)} for a leaf of the state of "
-                    f"shape {tuple(like.shape)}; it must hold the derivative of every component"
+                    f"leaf {place} of the field's result has {got} for a leaf of the state of shape "
+                    f"{tuple(like.shape)}; it must hold the derivative of every component"
                 )
+        return alike
 
 
 class _RowsView:

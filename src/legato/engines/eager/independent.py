@@ -102,10 +102,13 @@ class _IndependentMarch:
         self.march.steps[self.rows] += 1
         self.march.accepted[self.rows] += accept
         index = None if bool(accept.all()) else accept.nonzero().squeeze(1)
-        if self.graph and index is not None:
+        self.march.evaluations[self.rows] += task.term.calls - calls
+        calls = task.term.calls
+        part = self.graph and index is not None
+        if part and index is not None:
             step = self._again(index, dt, ties)
         self._advance(step, first, accept=accept, index=index, end=end, dt=dt, ties=ties)
-        self.march.evaluations[self.rows] += task.term.calls - calls
+        self.march.evaluations[self.rows[index] if part else self.rows] += task.term.calls - calls
         self.memory = verdict.memory
         if task.controller.adaptive:
             factor = torch.as_tensor(verdict.factor)
