@@ -127,7 +127,7 @@ def test_a_forecast_starts_from_the_last_complete_row() -> None:
 
 def test_a_model_of_logarithms_refuses_to_start_from_zero_and_passes_over_it_when_looking_back() -> None:
     history = batch(([0.0, 1.0, 2.0, 3.0], [[1.0, 2.0], [0.0, 1.0], [2.0, 2.0], [3.0, 0.0]]))
-    with pytest.raises(DataError, match="zero or negative.*latent"):
+    with pytest.raises(DataError, match=r"zero or negative.*latent"):
         linear(logarithm=True)(history, [torch.tensor([4.0], dtype=torch.float64)])
     fitted = linear(logarithm=True).fitted(history)
     assert fitted.mask is not None
@@ -137,7 +137,7 @@ def test_a_model_of_logarithms_refuses_to_start_from_zero_and_passes_over_it_whe
 def test_too_few_complete_rows_are_refused_with_advice() -> None:
     t, x = wave(9)
     x[[1, 3, 5, 7], [0, 1, 0, 1]] = NAN
-    with pytest.raises(DataError, match="there are 5.*--model latent"):
+    with pytest.raises(DataError, match=r"there are 5.*--model latent"):
         ObservedODE.from_data(batch((t, x)), time=FACTS, seed=0)
     alone = [([float(place)], [[1.0, 2.0]]) for place in range(8)]
     with pytest.raises(DataError, match="at most 1 in one series"):

@@ -221,7 +221,7 @@ def test_a_bad_iteration_is_undone_and_the_learning_rate_halved(bad: Callable[..
 
 def test_training_that_diverges_whatever_the_learning_rate_ends_with_advice() -> None:
     state = TrainingState(bowl(lambda step, loss, push: loss * NAN if step >= 12 else loss), seed=0)
-    with pytest.raises(LegatoError, match="training diverged.*legato check"):
+    with pytest.raises(LegatoError, match=r"training diverged.*legato check"):
         train(state)
     assert state.iteration == 12
     assert bool(state.model.weight.isfinite().all())

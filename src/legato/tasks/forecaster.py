@@ -338,10 +338,9 @@ class Forecaster:
         if sum(value is not None for value in (horizon, steps, at)) != 1:
             raise OptionError("give exactly one of horizon, steps and at")
         if at is not None:
-            listed = at if isinstance(at, str) or np.ndim(at) else [at]
-            times = np.unique(parse_times(listed, series.scale))
-            if not len(times):
+            if not np.size(at):
                 raise InputError("at holds no time; give at least one")
+            times = np.unique(parse_times(at if isinstance(at, str) or np.ndim(at) else [at], series.scale))
             early = [one.id for one in series if times[0] <= one.times[-1]]
             if early:
                 raise InputError(
@@ -423,7 +422,7 @@ def _facts(scale: TimeScale) -> TimeFacts:
     phases = scale.phases(np.zeros(1))
     unit = SECONDS[scale.unit] if scale.unit is not None else 1.0
     return TimeFacts(
-        periods=tuple(SECONDS[name] / unit for name in phases),
+        periods=tuple(SECONDS[f"{name}s"] / unit for name in phases),
         phases=tuple(float(phase[0]) for phase in phases.values()),
     )
 
