@@ -147,10 +147,14 @@ class LatentODE(SeriesModel):
         """Return the weights of the networks."""
         return self.ensemble.decayed()
 
-    def before_step(self, step: int, total: int) -> None:
-        """Every 20 iterations judge the inner members, and keep the weights where they are better by 5 %."""
+    def before_step(self, step: int, total: int) -> bool:
+        """Every 20 iterations judge the inner members, and keep the weights where they are better by 5 %.
+
+        Returns:
+            False where training is half done and was never of use.
+        """
         if step % _WATCH_EVERY:
-            return
+            return True
         error, kept = self._asked().judge(self.ensemble), float(self.watched[1])
         self.watched[2] = error
         if step == 0 or error < _BETTER * kept:
@@ -159,6 +163,7 @@ class LatentODE(SeriesModel):
             self.watched[1], self.watched[3] = error, step
         if step == 0:
             self.watched[0] = error
+        return bool(2 * step < total or self.watched[3] > 0 or self.watched[0].isnan())
 
     def objective(self, step: int, total: int, generator: torch.Generator) -> Tensor:
         """Return the error over random windows, to a horizon that grows from half a period over 60 % of training."""

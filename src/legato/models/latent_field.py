@@ -32,6 +32,7 @@ __all__ = ["LatentEnsemble", "latent_slope"]
 _SATURATION = 25.0
 _BOUND = 36.0
 _WIDEST_START = 6.0
+_SAVES = 16  # a unit of time
 _MOST_STEPS = 10_000_000
 _SPREAD = 0.05  # how far the members' starts lie apart
 _SPREAD_RATE = 0.02
@@ -168,6 +169,41 @@ class LatentEnsemble(nn.Module):
         states: Tensor = solution.ys
         return states
 
+    def follow(
+        self,
+        starts: Tensor,
+        phases: Tensor,
+        leads: Tensor,
+        windows: Tensor,
+        *,
+        members: slice,
+        rtol: float,
+        atol: float,
+    ) -> Tensor:
+        r"""Return the states `(N, members, D)` at N pairs of window and lead, at the cost of one solve.
+
+        All windows are saved at the same times, :math:`1/16` apart; between those, cubic Hermite interpolation has an
+        error of :math:`(\omega/16)^4/384` of an oscillation with angular frequency :math:`\omega`: 6e-5 of one whose
+        period is the unit of time, 5e-3 of one three times as fast.
+
+        Arguments:
+            starts, phases, members, rtol, atol: as in `march`.
+            leads: `(N,)`, float64, at least zero.
+            windows: `(N,)`, which window.
+        """
+        last = max(1, math.ceil(float(leads.max()) * _SAVES))
+        grid = torch.arange(last + 1, dtype=torch.float64) / _SAVES
+        states = self.march(starts, phases, grid, members=members, rtol=rtol, atol=atol)
+        count = len(starts)
+        args = {**self._field_weights(members), "phase": phases.repeat(last + 1, 1), "rate": self.rate}
+        slopes = latent_slope(grid.repeat_interleave(count), states.flatten(0, 1), args).view(states.shape) / _SAVES
+        place = (leads * _SAVES).floor().long().clamp(max=last - 1)
+        u = (leads * _SAVES - place).to(states.dtype)[:, None, None]
+        y0, y1 = states[place, windows], states[place + 1, windows]
+        s0, s1 = slopes[place, windows], slopes[place + 1, windows]
+        rise = y1 - y0
+        return y0 + u * (rise + (1 - u) * ((1 - u) * (s0 - rise) - u * (s1 - rise)))
+
     def _field_weights(self, members: slice) -> Args:
         """Return the field's matrices, those that meet the same factor side by side."""
         skew = self.skew[members].triu(1)
@@ -176,7 +212,7 @@ class LatentEnsemble(nn.Module):
         first = self.first[members]
         mixed = torch.cat([linear, self.quarter.expand(count, -1, -1), first[:, :latent]], dim=2)
         zeros = linear.new_zeros(count, 1, 2 * latent)
-        gates = torch.cat([self.turn[members], self.brake[members]], dim=2).repeat_interleave(2, dim=2)
+        gates = torch.cat([self.turn[members], self.brake[members]], dim=2).repeat_interleave(2, dim=2) * _SATURATION
         damping = self.damping[members]
         return {
             "mix": mixed,
@@ -205,8 +241,8 @@ def latent_slope(t: Tensor, state: Tensor, args: Args) -> Tensor:
         angle = 2 * math.pi * (args["phase"] + t.reshape(-1, 1) * args["rate"])
         hidden = hidden + torch.cat([angle.sin(), angle.cos()], dim=1).to(z.dtype) @ args["season"]
     energy = z.square().view(members, windows, latent // 2, 2).sum(dim=3)
-    gated = torch.baddbmm(args["gates_bias"], energy / (1 + energy / _SATURATION), args["gates"])
+    gated = torch.baddbmm(args["gates_bias"], energy / (energy + _SATURATION), args["gates"])
     rate, damping = gated.split(latent, dim=2)
-    excess = (energy.mean(dim=2, keepdim=True) / _BOUND - 1).relu()
+    excess = (energy.mean(dim=2, keepdim=True) * (1 / _BOUND) - 1).relu()
     slope = linear + turned * rate - (functional.softplus(damping) + excess) * z
     return (slope + torch.baddbmm(args["second_bias"], hidden.tanh(), args["second"])).transpose(0, 1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..core.errors import SolveError
 from .latent_field import LatentEnsemble
 from .training_windows import Targets, TrainingWindows
 
@@ -79,12 +80,18 @@ class LatentTraining:
         return (torch.where(known, loss, 0.0).sum(dim=(0, 2)) / count).sum()
 
     def judge(self, ensemble: LatentEnsemble) -> float:
-        """Return the inner members' root mean square error in what they never saw; NaN where there is nothing."""
+        """Return the inner members' root mean square error in what they never saw.
+
+        It is NaN where there is nothing to judge by, and infinite where a solve fails.
+        """
         targets = self.windows.targets(self.judged, self.longest, late_only=True)
         if not len(targets.window):
             return float("nan")
-        with torch.no_grad():
-            error = self._forecast(ensemble, self.judged, targets, self.inner) - targets.values[:, None]
+        try:
+            with torch.no_grad():
+                error = self._forecast(ensemble, self.judged, targets, self.inner) - targets.values[:, None]
+        except SolveError:
+            return float("inf")
         return float(error[targets.mask[:, None].expand(error.shape)].square().mean().sqrt())
 
     def measure(self, ensemble: LatentEnsemble) -> Errors | None:
@@ -95,14 +102,16 @@ class LatentTraining:
         with torch.no_grad():
             scaled = self._forecast(ensemble, self.measured, targets, self.inner).double()
         residual = torch.where(targets.mask, targets.values - middle(scaled), torch.nan)
-        return Errors(targets.grid[targets.place], residual, spread_of(scaled))
+        return Errors(targets.lead, residual, spread_of(scaled))
 
     def _forecast(self, ensemble: LatentEnsemble, chosen: Tensor, targets: Targets, members: slice) -> Tensor:
         """Return the forecasts `(N, members, d)` of targets, scaled, less the anchors."""
         starts = ensemble.encoded(self.windows.features[chosen], members)
         phases = self.windows.phases[chosen]
-        states = ensemble.march(starts, phases, targets.grid, members=members, rtol=_TOLERANCE, atol=_TOLERANCE)
-        return ensemble.readout(states[targets.place, targets.window], members)
+        states = ensemble.follow(
+            starts, phases, targets.lead, targets.window, members=members, rtol=_TOLERANCE, atol=_TOLERANCE
+        )
+        return ensemble.readout(states, members)
 
 
 def middle(values: Tensor) -> Tensor:

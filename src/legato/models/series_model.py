@@ -80,8 +80,13 @@ class SeriesModel(nn.Module, ABC):
         """Return the weights that weight decay acts on; all of them, unless a model knows better."""
         return list(self.parameters())
 
-    def before_step(self, step: int, total: int) -> None:
-        """Look at the model before an iteration, for instance to keep the weights that do best on a part held back."""
+    def before_step(self, step: int, total: int) -> bool:
+        """Look at the model before an iteration, for instance to keep the weights that do best on a part held back.
+
+        Returns:
+            Whether training should go on.
+        """
+        return True
 
     @abstractmethod
     def objective(self, step: int, total: int, generator: torch.Generator) -> Tensor:

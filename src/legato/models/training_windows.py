@@ -35,16 +35,14 @@ class Targets(NamedTuple):
     """The observations that follow some windows.
 
     Attributes:
-        grid: `(T,)`, all leads in typical periods, increasing, the first zero.
+        lead: `(N,)`, the time since the window's origin, in typical periods.
         window: `(N,)`, which of the windows asked for.
-        place: `(N,)`, which lead.
         values: `(N, d)`, scaled, less the window's anchor; mask: `(N, d)`, which of them were observed.
         late: `(N,)`, whether they lie in the part that is kept for judging.
     """
 
-    grid: Tensor
+    lead: Tensor
     window: Tensor
-    place: Tensor
     values: Tensor
     mask: Tensor
     late: Tensor
@@ -145,9 +143,7 @@ class TrainingWindows:
             values.append(one.scaled[rows] - self.anchors[window])
             masks.append(one.mask[rows])
             late.append(one.times[rows] > one.cut)
-        unique, place = torch.cat(leads).unique(return_inverse=True)
-        grid = torch.cat([torch.zeros(1, dtype=torch.float64), unique])
-        return Targets(grid, torch.cat(owners), place + 1, torch.cat(values), torch.cat(masks), torch.cat(late))
+        return Targets(torch.cat(leads), torch.cat(owners), torch.cat(values), torch.cat(masks), torch.cat(late))
 
     def latent_size(self) -> int:
         """Return how many latent states the windows ask for."""

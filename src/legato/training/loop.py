@@ -123,6 +123,9 @@ def train(
     good = written = state.tensors()
     try:
         while state.iteration < total:
+            if not state.model.before_step(state.iteration, total):
+                stopped = "more training was of no use on the part of the history that is held back"
+                break
             if _iterate(state, total):
                 if state.iteration % _KEPT_EVERY == 0:
                     good = state.tensors()
@@ -162,7 +165,6 @@ def _iterate(state: TrainingState, total: int) -> bool:
         group["lr"] = rate * state.scale
     state.optimizer.zero_grad()
     try:
-        state.model.before_step(state.iteration, total)
         loss = state.model.objective(state.iteration, total, state.generator)
         loss.backward()
     except SolveError:
