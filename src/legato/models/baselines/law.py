@@ -111,12 +111,12 @@ def _descend(guess: Tensor, t: Tensor, observed: Tensor) -> tuple[float, Tensor]
 
 
 def _orbit(logs: Tensor, times: Tensor) -> Tensor:
-    solution = solve(_law, logs[4:].exp(), times, logs[:4].exp(), rtol=1e-4, atol=1e-4, gradient="direct")
+    alpha, beta, gamma, delta = logs[:4].exp()
+    rates, couplings = torch.stack([alpha, -gamma]), torch.stack([-beta, delta])
+
+    def law(t: Tensor, state: Tensor) -> Tensor:
+        return state * torch.addcmul(rates, couplings, state.flip(0))
+
+    solution = solve(law, logs[4:].exp(), times, rtol=1e-4, atol=1e-4, gradient="direct")
     states: Tensor = solution.ys
     return states
-
-
-def _law(t: Tensor, state: Tensor, parameters: Tensor) -> Tensor:
-    alpha, beta, gamma, delta = parameters
-    x, y = state
-    return torch.stack([alpha * x - beta * x * y, delta * x * y - gamma * y])
