@@ -1,0 +1,143 @@
+"""The report says what a run holds, whether or not anything was held out, for one series and for several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from legato import plots
+from legato.tasks import Evaluation, Forecaster, Score, reporting
+from legato.tasks.reporting import report_run, versions
+from legato.version import __version__
+
+pytestmark = pytest.mark.usefixtures("brief")
+
+Cycle = dict[str, np.ndarray]
+
+
+@pytest.fixture
+def reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Report a fit, and give what the page was made of; its pictures are drawn, but not written out."""
+
+    def report(forecaster: Forecaster, **options: Any) -> plots.Report:
+        made: list[plots.Report] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(reporting.plots, "write_report", lambda path, page: made.append(page))
+            patch.setattr(reporting.plots, "save_picture", lambda path, figure: path.write_text("svg"))
+            report_run(forecaster, tmp_path / "report.html", title="A title", command="a command", **options)
+        assert (tmp_path / "forecast.svg").exists()
+        return made[0]
+
+    return report
+
+
+def titles(report: plots.Report) -> list[str]:
+    return [picture.title for picture in report.pictures]
+
+
+def panels(report: plots.Report) -> list[str]:
+    return [axes.get_title() or axes.get_title("left") for axes in report.pictures[0].figure.axes]
+
+
+def fit(table: Any, **settings: Any) -> Forecaster:
+    return Forecaster(**{"time": "year", "model": "observed", "members": 1, "holdout": 4, **settings}).fit(table)
+
+
+def test_a_report_says_what_was_read_learned_and_scored(reported: Any, cycle: Cycle) -> None:
+    table = pd.DataFrame(cycle)
+    table.loc[[3, 13], "hare"] = np.nan
+    made = fit(table)
+    report = reported(made)
+    assert (report.title, report.command, report.data_hash) == ("A title", "a command", made.series_.digest)
+    assert titles(report) == [
+        "Data, fit and forecast",
+        "RMSE beside the baselines",
+        "What the bands hold",
+        "Phase portrait",
+        "Training",
+        "Field evaluations per solve",
+    ]
+    assert report.read["rows"] == 16
+    assert report.read["time"] == "year, 1900 to 1915"
+    assert report.read["missing values"] == "6.2 %"
+    assert report.read["targets"] == "hare, lynx"
+    assert report.split == made.split_.description
+    assert [note.text for note in report.notes if note.severity == "warning"][-1:] == list(made.model_.warnings)
+    assert report.settings["seed"] == "0"
+    assert made.evaluation_ is not None
+    assert report.summary == f"The model {made.evaluation_.verdicts['all']}."
+    assert report.won is made.evaluation_.verdicts["all"].startswith("wins")
+    assert [table.target for table in report.scores] == ["hare", "lynx", "all"]
+    own = made.evaluation_.scores["hare"][0]
+    assert report.scores[0].rows[0].values == (own.rmse, own.mae, own.mase, own.crps, f"{own.inside} of 3")
+    reasons = {row.name: row.reason for row in report.scores[0].rows if row.reason}
+    assert reasons == made.evaluation_.left_out
+    assert [(one.inside, one.total) for one in report.coverage][:1] == [(own.inside, 3)]
+
+
+def test_versions_are_those_that_run() -> None:
+    found = versions()
+    assert (found["legato"], found["torch"]) == (__version__, torch.__version__)
+    assert found["threads"] == str(torch.get_num_threads())
+
+
+def test_without_a_part_held_out_the_report_forecasts_and_scores_nothing(reported: Any, cycle: Cycle) -> None:
+    two = pd.concat([pd.DataFrame({**cycle, "site": name}) for name in ("north", "south")])
+    report = reported(fit(two, series="site", holdout=None, target="hare"))
+    assert report.summary == "Nothing was held out, so there is no score."
+    assert (report.scores, report.coverage, report.won, report.split) == ((), (), None, "")
+    assert titles(report) == ["Data, fit and forecast", "Training", "Field evaluations per solve"]
+    assert panels(report) == ["hare, north", "hare, south"]
+
+
+def test_of_several_series_the_best_the_median_and_the_worst_are_drawn(reported: Any, cycle: Cycle) -> None:
+    wild = {"a": 0.0, "b": 30.0, "c": 3.0, "d": 80.0, "e": 1.0}
+    parts = []
+    for name, size in wild.items():
+        part = pd.DataFrame({**cycle, "site": name})
+        part.loc[12:, "hare"] += size
+        parts.append(part)
+    made = fit(pd.concat(parts), series="site", target="hare")
+    errors = {one.history.id: np.abs(one.mean - one.later.values).mean() for one in made.heldout_}
+    best, _, _, _, worst = sorted(errors, key=errors.__getitem__)
+    report = reported(made)
+    assert [title.split("(")[-1] for title in (panels(report)[0], panels(report)[-1])] == [f"{best})", f"{worst})"]
+    assert len(panels(report)) == 3
+
+
+def test_a_loaded_run_is_reported_with_its_scores(reported: Any, cycle: Cycle, tmp_path: Path) -> None:
+    made = fit(pd.DataFrame(cycle), model="latent", holdout=3)
+    report = reported(Forecaster.load(made.save(tmp_path / "run")))
+    assert made.evaluation_ is not None
+    assert report.summary == f"The model {made.evaluation_.verdicts['all']}."
+    assert "Training" not in titles(report)
+
+
+def test_a_model_without_a_rival_has_neither_won_nor_lost(reported: Any, cycle: Cycle) -> None:
+    alone = Evaluation(
+        scores={"hare": [Score(name="model", mae=1.0, rmse=2.0, inside=1, total=2)]},
+        left_out={"mean": "no reason"},
+        verdicts={"hare": "no baseline applies"},
+        description="",
+    )
+    report = reported(fit(pd.DataFrame(cycle), target="hare"), evaluation=alone)
+    assert report.summary == "No baseline applies, so nobody won."
+    assert report.won is None
+    assert report.scores[0].verdicts[0].won is None
+
+
+def test_another_forecast_is_drawn_beside_the_model(reported: Any, cycle: Cycle) -> None:
+    made = fit(pd.DataFrame(cycle))
+    later = made.heldout_[0].later
+    report = reported(made, others={"oracle": (later.times, later.values)})
+    figure = report.pictures[0].figure
+    labels = {
+        text.get_text() for axes in figure.axes for text in (axes.get_legend().get_texts() if axes.get_legend() else [])
+    }
+    labels |= {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+    assert "oracle" in labels
