@@ -1,0 +1,1 @@
+"""Speed and accuracy beside the peers, measured in one run; `python -m benchmarks` writes a record."""
