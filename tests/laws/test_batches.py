@@ -203,13 +203,7 @@ def test_easy_mates_do_not_spoil_a_hard_row_under_shared_steps() -> None:
 # What it costs
 
 
-@pytest.mark.parametrize(
-    "gradient",
-    [
-        "discrete",
-        pytest.param("direct", marks=pytest.mark.xfail(reason="a repeated step is counted for rejected rows too")),
-    ],
-)
+@pytest.mark.parametrize("gradient", ["discrete", "direct"])
 def test_finished_rows_cost_nothing(gradient: str) -> None:
     """Every row that the field is called on is counted once, for a sample that is still on its way."""
     spy = Spy(lambda t, y: torch.cos(t) * y)
