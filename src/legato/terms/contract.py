@@ -70,7 +70,8 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
     rows = min(3, len(y0))
     if rows == 0:
         return term
-    place = torch.linspace(0.25, 0.75, len(y0), dtype=torch.float64, device=y0.device)
+    # No round fractions of the interval: a jump may lie there.
+    place = torch.linspace(0.2613, 0.7384, len(y0), dtype=torch.float64, device=y0.device)
     times = (t0 + place * (t1 - t0)).to(term.time_dtype)
     candidates = [term, term.vmapped()] if term.layout.lone else [term.vmapped()]
     reason: Exception | str = ""

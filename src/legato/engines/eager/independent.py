@@ -105,7 +105,7 @@ class _IndependentMarch:
         self.march.evaluations[self.rows] += task.term.calls - calls
         calls = task.term.calls
         part = self.graph and index is not None
-        if part and index is not None:
+        if part and index is not None and len(index):
             step = self._again(index, dt, ties)
         self._advance(step, first, accept=accept, index=index, end=end, dt=dt, ties=ties)
         self.march.evaluations[self.rows[index] if part else self.rows] += task.term.calls - calls
@@ -171,7 +171,8 @@ class _IndependentMarch:
         if index is None:
             self.y, self.carry = step.y1, step.carry
         elif part:
-            self.y = self.y.index_copy(0, index, step.y1)
+            if len(index):
+                self.y = self.y.index_copy(0, index, step.y1)
             self.carry = None
         else:
             column = accept.view(-1, *(1,) * (self.y.dim() - 1))
