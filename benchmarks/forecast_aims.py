@@ -68,6 +68,7 @@ def fit(task: tuple[str, int, Path]) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
     forecaster = legato.Forecaster(seed=seed, **settings).fit(table)
     seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    assert forecaster.evaluation_ is not None, "a part is held out"
     evaluation = forecaster.evaluation_.to_dict()
     (scores,) = evaluation["scores"].values()
     model = forecaster.model_
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="fits at a time; each uses one thread")
     given = parser.parse_args()
     chosen = [given.only] if given.only else list(PROBLEMS)
+    measured_on = machine()  # before the fits: the commit that they run
     tasks = [(name, seed, given.data) for seed in SEEDS for name in chosen]
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
         found = list(pool.map(fit, tasks))
@@ -130,7 +132,7 @@ def main() -> None:
         "arguments": sys.argv[1:],
         "date": time.strftime("%Y-%m-%d"),
         "jobs": given.jobs,
-        "machine": machine(),
+        "machine": measured_on,
         "fits": sorted(found, key=lambda one: (one["series"], one["seed"])),
     }
     RECORD.parent.mkdir(parents=True, exist_ok=True)

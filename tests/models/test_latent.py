@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from legato.core.errors import DataError
+from legato.core.errors import DataError, OptionError
 from legato.data import Batch
 from legato.models import MODELS, LatentODE, TimeFacts
 from legato.training.loop import TrainingState, train
@@ -229,6 +229,11 @@ def test_too_little_data_is_refused_with_what_is_needed(history: Batch) -> None:
         LatentODE.from_data(short, time=PLAIN, seed=0)
     with pytest.raises(DataError, match="at least 12"):
         LatentODE.from_data(history.where([torch.arange(len(TIMES)) < 0]), time=PLAIN, seed=0)
+
+
+def test_a_setting_that_does_not_exist_is_refused_with_the_nearest_name(history: Batch) -> None:
+    with pytest.raises(OptionError, match="members"):
+        LatentODE.from_data(history, time=PLAIN, seed=0, member=3)
 
 
 def test_a_history_without_an_observation_is_refused(start: LatentODE) -> None:

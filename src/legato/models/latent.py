@@ -23,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import DataError
+from ..core.catalogue import nearest
+from ..core.errors import DataError, OptionError
 from ..data import Batch, Prediction
 from .calibration import Band, fit_band
 from .latent_field import LatentEnsemble
@@ -31,11 +32,10 @@ from .latent_training import LatentTraining, middle, spread_of
 from .series_model import LEVELS, Plan, SeriesModel, TimeFacts, central_quantiles
 from .training_windows import TrainingWindows, calendar_phases
 from .window_features import DEGREES, window_features
-from .window_scaling import Scaling, typical_period
+from .window_scaling import Scaling
 
 __all__ = ["LatentODE"]
 
-_WINDOW = 2.0  # periods
 _WATCH_EVERY = 20
 _BETTER = 0.95
 _LEAST_NOISE = 1e-5
@@ -96,30 +96,22 @@ class LatentODE(SeriesModel):
 
         Raises:
             DataError: the series are too short to learn from.
+            OptionError: a setting that the model does not have.
         """
-        kept = [mask.any(dim=1) for mask in batch.mask]
-        seen = batch.where(kept).select([place for place, rows in enumerate(kept) if int(rows.sum()) >= 3])
-        if not len(seen):
-            raise DataError("no series has three rows with an observation; the latent model needs at least 12 in one")
-        period = typical_period(seen)
-        spans = torch.stack([times[-1] - times[0] for times in seen.times])
-        length = min(_WINDOW * period, float(spans.median()) / 3)
-        gap = float(torch.cat([times.diff() for times in seen.times]).median())
-        cycles = zip(time.periods, time.phases, strict=True)
-        calendar = [pair for pair in cycles if 4 * gap <= pair[0] <= float(spans.max())]
-        scaling = Scaling(batch.channels)
-        scaling.fit(seen, length)
-        windows = TrainingWindows(seen, scaling, period=period, length=length, calendar=calendar)
+        if settings:
+            name = next(iter(settings))
+            raise OptionError(f"the latent model has no setting {name!r}; {nearest(name, ('members', 'inner'))}")
+        windows = TrainingWindows.from_data(batch, time)
         model = cls(
             channels=batch.channels,
             latent=windows.latent_size(),
             members=members,
             inner=inner,
-            period=period,
-            length=length,
-            calendar=calendar,
+            period=windows.period,
+            length=windows.length,
+            calendar=windows.calendar,
         )
-        model.scaling = scaling
+        model.scaling = windows.scaling
         model._start(windows, torch.Generator().manual_seed(seed))
         return model
 
@@ -198,16 +190,14 @@ class LatentODE(SeriesModel):
         Raises:
             DataError: a series has no observation.
         """
-        means: list[Tensor] = []
-        quantiles: dict[float, list[Tensor]] = {level: [] for level in LEVELS}
+        means, quantiles = _empty()
         for place, times in enumerate(at):
             seen = batch.mask[place].any(dim=1)
             if not bool(seen.any()):
                 name = batch.ids[place] if batch.ids else place
                 raise DataError(f"series {name!r} has no observation to forecast from")
             origin = batch.times[place][seen][-1:]
-            leads = (times - origin) / self.period
-            grid = torch.cat([leads.new_zeros(1), leads])
+            grid = torch.cat([origin.new_zeros(1), (times - origin) / self.period])
             mean, levels = self._forecast(batch, place, origin, times, grid)
             means.append(mean)
             for level, value in levels.items():
@@ -216,18 +206,15 @@ class LatentODE(SeriesModel):
 
     def fitted(self, batch: Batch) -> Prediction:
         """Return every row's forecast from the observed row before it; masked where there is none."""
-        means: list[Tensor] = []
-        quantiles: dict[float, list[Tensor]] = {level: [] for level in LEVELS}
+        means, quantiles = _empty()
         for place, times in enumerate(batch.times):
             mean = torch.full((len(times), self.channels), torch.nan, dtype=torch.float64)
             levels = {level: mean.clone() for level in LEVELS}
             known = batch.mask[place].any(dim=1).nonzero().squeeze(1)
             for part in torch.arange(1, len(known)).split(_ROWS_AT_ONCE):
                 origins, later = times[known[part - 1]], times[known[part]]
-                leads = (later - origins) / self.period
-                mean[known[part]], found = self._forecast(
-                    batch, place, origins, later, (torch.zeros_like(leads), leads)
-                )
+                span = (torch.zeros_like(later), (later - origins) / self.period)
+                mean[known[part]], found = self._forecast(batch, place, origins, later, span)
                 for level, value in found.items():
                     levels[level][known[part]] = value
             means.append(mean)
@@ -238,15 +225,8 @@ class LatentODE(SeriesModel):
 
     def config(self) -> dict[str, Any]:
         """Return the model's shape."""
-        return {
-            "channels": self.channels,
-            "latent": self.latent,
-            "members": self.members,
-            "inner": self.inner,
-            "period": self.period,
-            "length": self.length,
-            "calendar": [list(pair) for pair in self.calendar],
-        }
+        names = ("channels", "latent", "members", "inner", "period", "length")
+        return {**{name: getattr(self, name) for name in names}, "calendar": [list(pair) for pair in self.calendar]}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> LatentODE:
@@ -308,3 +288,7 @@ class LatentODE(SeriesModel):
             most = max(1 - band.noise, 0.0) / band.growth if capped else float("inf")
             columns.append(band.deviation(leads.clamp(max=most), spread[:, channel]))
         return torch.stack(columns, dim=1)
+
+
+def _empty() -> tuple[list[Tensor], dict[float, list[Tensor]]]:
+    return [], {level: [] for level in LEVELS}

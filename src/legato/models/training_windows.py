@@ -6,6 +6,8 @@ The last part of every series is kept for judging: inner members learn nothing o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -14,12 +16,14 @@ from torch import Tensor
 from ..core.errors import DataError
 from ..data import Batch
 from .closed_form import LinearStart, latent_size, linear_start
+from .series_model import TimeFacts
 from .window_features import WindowFeatures, window_features
-from .window_scaling import Scaling
+from .window_scaling import Scaling, typical_period
 
 __all__ = ["Calendar", "Targets", "TrainingWindows", "calendar_phases"]
 
 _JUDGED = 0.15  # the share of every series' span that inner members are judged by
+_PERIODS = 2.0  # in a window, where the record has room for three windows
 _FULL = 0.95  # how much of a window must lie in the record
 _FEWEST = 12
 _MOST_WINDOWS = 4096
@@ -93,14 +97,40 @@ class TrainingWindows:
         self.rows = [found[place] for place in places]
         self._describe()
 
+    @classmethod
+    def from_data(cls, batch: Batch, time: TimeFacts) -> TrainingWindows:
+        """Return windows whose length, scaling and calendar fit the data.
+
+        Arguments:
+            batch: the series, values NaN where not observed.
+            time: of its periods those that span four observations, and are no longer than the record, are kept.
+
+        Raises:
+            DataError: no series is long enough.
+        """
+        kept = [mask.any(dim=1) for mask in batch.mask]
+        seen = batch.where(kept).select([place for place, rows in enumerate(kept) if int(rows.sum()) >= 3])
+        if not len(seen):
+            raise DataError(
+                f"no series has three rows with an observation; the latent model needs at least {_FEWEST} in one"
+            )
+        period = typical_period(seen)
+        spans = torch.stack([times[-1] - times[0] for times in seen.times])
+        length = min(_PERIODS * period, float(spans.median()) / 3)
+        gap = float(torch.cat([times.diff() for times in seen.times]).median())
+        cycles = zip(time.periods, time.phases, strict=True)
+        calendar = tuple(pair for pair in cycles if 4 * gap <= pair[0] <= float(spans.max()))
+        scaling = Scaling(batch.channels)
+        scaling.fit(seen, length)
+        return cls(seen, scaling, period=period, length=length, calendar=calendar)
+
     def _describe(self) -> None:
         features, anchors = [], []
-        for which, one in enumerate(self.series):
-            rows = [row for index, row in self.rows if index == which]
-            if rows:
-                described = self._features(one, one.times[rows])
-                features.append(described.features)
-                anchors.append(described.anchors)
+        for which, found in groupby(self.rows, key=itemgetter(0)):
+            one = self.series[which]
+            described = self._features(one, one.times[[row for _, row in found]])
+            features.append(described.features)
+            anchors.append(described.anchors)
         self.features, self.anchors = torch.cat(features), torch.cat(anchors)
         self.origins = torch.stack([self.series[which].times[row] for which, row in self.rows])
         self.phases = calendar_phases(self.calendar, self.origins)
