@@ -39,8 +39,7 @@ class Tolerances(NamedTuple):
 
     def of_size(self, size: Tensor) -> Tensor:
         """Return `atol + rtol size`, kept above zero."""
-        scale = size * self.rtol
-        scale += self.atol
+        scale = (size * self.rtol).add_(self.atol)
         positive = self.atol > 0 if isinstance(self.atol, float) else False
         return scale if positive else scale.clamp_(min=torch.finfo(scale.dtype).tiny)
 
@@ -85,7 +84,7 @@ def make_measure(norm: str | Callable[[Any], Tensor], layout: Layout) -> Measure
 
 
 def _batch_norm(scaled: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(scaled) / max(scaled.numel(), 1) ** 0.5
+    return torch.linalg.vector_norm(scaled).div_(max(scaled.numel(), 1) ** 0.5)
 
 
 def _row_count(tensor: Tensor, batch_dims: int) -> int:

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..core.errors import GradientError
 
-__all__ = ["Captured", "Seen", "leaf_parameters", "refuse_unknown"]
+__all__ = ["Captured", "RefuseUnknown", "Seen", "leaf_parameters"]
 
 
 class Captured(TorchFunctionMode):
@@ -93,29 +93,50 @@ def leaf_parameters(field: Any) -> list[Tensor]:
     return []
 
 
-def refuse_unknown(results: Sequence[Tensor], known: Sequence[Tensor]) -> None:
+class RefuseUnknown:
     """Check that results depend on known tensors alone.
 
     Arguments:
-        results: what the reverse sweep computed again.
-        known: every tensor whose cotangent is asked for.
-
-    Raises:
-        GradientError: a leaf tensor that requires a gradient is not among the known ones: its gradient would be lost.
+        constant: known tensors that stay the same from one call to the next; their nodes are looked up once.
     """
-    # By nodes, not by tensors: under hooks on saved tensors (checkpoint, save_on_cpu) autograd hands back new objects.
+
+    def __init__(self, constant: Sequence[Tensor]) -> None:
+        self._constant = tuple(constant)  # held, so that no other tensor takes over an id
+        self._nodes = {id(tensor): _node(tensor) for tensor in constant if tensor.requires_grad}
+
+    def __call__(self, results: Sequence[Tensor], known: Sequence[Tensor]) -> None:
+        """Check what the reverse sweep computed again.
+
+        Arguments:
+            results: what was computed.
+            known: every tensor whose cotangent is asked for.
+
+        Raises:
+            GradientError: a leaf tensor that requires a gradient is not among the known ones: its gradient would be
+                lost.
+        """
+        reached = {self._nodes.get(id(tensor)) or _node(tensor) for tensor in known if tensor.requires_grad}
+        reached.add(None)
+        waiting: list[Any] = [result.grad_fn for result in results if result.grad_fn not in reached]
+        reached.update(waiting)
+        while waiting:
+            for node, _ in waiting.pop().next_functions:
+                if node in reached:
+                    continue
+                if hasattr(node, "variable"):
+                    raise GradientError(
+                        f"the field used a tensor of shape {tuple(node.variable.shape)} that requires a gradient, but "
+                        "not in the evaluations in which such tensors are looked for, so its gradient would be lost; "
+                        "pass it in args="
+                    )
+                reached.add(node)
+                waiting.append(node)
+
+
+def _node(tensor: Tensor) -> Any:
+    """Return the node that stands for a tensor in the graph.
+
+    By nodes, not by tensors: under hooks on saved tensors (checkpoint, save_on_cpu) autograd hands back new objects.
+    """
     with torch.enable_grad():
-        reached: set[Any] = {get_gradient_edge(tensor).node for tensor in known if tensor.requires_grad}
-    waiting: list[Any] = [result.grad_fn for result in results if result.grad_fn is not None]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in reached:
-            continue
-        reached.add(node)
-        variable = getattr(node, "variable", None)
-        if variable is not None:
-            raise GradientError(
-                f"the field used a tensor of shape {tuple(variable.shape)} that requires a gradient, but not in the "
-                "evaluations in which such tensors are looked for, so its gradient would be lost; pass it in args="
-            )
-        waiting.extend(following for following, _ in node.next_functions)
+        return get_gradient_edge(tensor).node

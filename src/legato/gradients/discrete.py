@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..engines.task import Clock, March, Task
-from .capture import refuse_unknown
+from .capture import RefuseUnknown
 
 __all__ = ["Inputs", "attach_discrete"]
 
@@ -97,7 +97,7 @@ class _Discrete(torch.autograd.Function):
                 inputs=fields,
                 state_cotangents=cotangents[held.count :],
                 create_graph=torch.is_grad_enabled(),
-                check=refuse_unknown,
+                check=RefuseUnknown(fields),
             )
         return (None, found.y0, *found.inputs, *(found.clock or ()))
 

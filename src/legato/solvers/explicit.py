@@ -29,17 +29,18 @@ class ExplicitStep:
     The last stage of a first-same-as-last method, `f(t1, y1)`, is evaluated by `complete`, which whatever needs it
     calls; the end of the step does not.
 
-    `carry` is `f(t1, y1)` where the step knows it, so that the next step need not evaluate it again. The stages live in
-    the sums that the step was made with, so errors and interpolated values are to be taken before the next step.
+    `end` is the last stage's time as the field sees it. `carry` is `f(t1, y1)` where the step knows it, so that the
+    next step need not evaluate it again. The stages live in the sums that the step was made with, so errors and
+    interpolated values are to be taken before the next step.
     """
 
-    __slots__ = ("_complete", "_extra", "dt", "sums", "t0", "t1", "tableau", "term", "y0", "y1")
+    __slots__ = ("_complete", "_extra", "dt", "end", "sums", "t0", "t1", "tableau", "term", "y0", "y1")
 
     def __init__(
-        self, tableau: Tableau, term: Any, sums: Sums, *, t0: Any, t1: Any, dt: Any, y0: Tensor, y1: Tensor
+        self, tableau: Tableau, term: Any, sums: Sums, *, t0: Any, t1: Any, dt: Any, end: Tensor, y0: Tensor, y1: Tensor
     ) -> None:
         self.tableau, self.term, self.sums = tableau, term, sums
-        self.t0, self.t1, self.dt, self.y0, self.y1 = t0, t1, dt, y0, y1
+        self.t0, self.t1, self.dt, self.end, self.y0, self.y1 = t0, t1, dt, end, y0, y1
         self._extra = False
         self._complete = not tableau.first_same_as_last
 
@@ -62,8 +63,7 @@ class ExplicitStep:
         """Evaluate the last stage of a first-same-as-last method, once."""
         if not self._complete:
             self._complete = True
-            (end,) = self.sums.times(self.t0, self.t1, self.dt, (1.0,))
-            self.sums.put(self.tableau.stages - 1, self.term.field(end, self.y1))
+            self.sums.put(self.tableau.stages - 1, self.term.field(self.end, self.y1))
 
     def prepare(self) -> None:
         """Evaluate the stages that only the interpolant needs, once."""
@@ -177,7 +177,7 @@ class ExplicitRungeKutta:
         for index in range(1, inner):
             sums.put(index, term.field(times[index], sums.add(y0, dt, tableau.a[index])))
         y1 = sums.add(y0, dt, tableau.b[:inner])
-        return ExplicitStep(tableau, term, sums, t0=t0, t1=t1, dt=dt, y0=y0, y1=y1)
+        return ExplicitStep(tableau, term, sums, t0=t0, t1=t1, dt=dt, end=times[-1], y0=y0, y1=y1)
 
 
 def dense_weights(dense: tuple[tuple[float, ...], ...], theta: float) -> tuple[float, ...]:

@@ -55,10 +55,12 @@ class BufferSums:
         self._flat = like.new_empty((rows, like.numel()))
         self._slots = list(self._flat.view(rows, *like.shape).unbind(0))
         self._columns = [self._flat[:count].t() for count in range(rows + 1)]
+        self._empty = self._flat[0]
         self._shape = like.shape
         self._like = like
         self._time_dtype = time_dtype
         self._weights: dict[Weights, Tensor] = {}
+        self._origin, self._flat_origin = like, like.view(-1)
 
     def times(self, t0: float, t1: float, dt: float, nodes: Sequence[float]) -> Sequence[Tensor]:
         """Return the field's times, made with one call."""
@@ -78,18 +80,24 @@ class BufferSums:
         if len(weights) == 1:
             return torch.add(y0, self._slots[0], alpha=dt * weights[0])
         columns = self._columns[len(weights)]
-        return torch.addmv(y0.view(-1), columns, self._vector(weights), alpha=dt).view(self._shape)
+        return torch.addmv(self._flattened(y0), columns, self._vector(weights), alpha=dt).view(self._shape)
 
     def total(self, dt: float, weights: Weights) -> Tensor:
         """Return `dt sum_j weights[j] k[j]`."""
-        vector = self._vector(weights)
-        return torch.mv(self._columns[len(weights)], vector).mul_(dt).view(self._shape)
+        columns = self._columns[len(weights)]
+        return torch.addmv(self._empty, columns, self._vector(weights), beta=0, alpha=dt).view(self._shape)
 
     def many(self, y0: Tensor, dt: float, table: Sequence[Weights]) -> Tensor:
         """Return `y0 + dt sum_j table[m, j] k[j]` by one matrix product."""
         weights = torch.tensor(table, dtype=self._like.dtype, device=self._like.device)
         stages = self._flat[: weights.shape[1]]
         return torch.addmm(y0.view(1, -1), weights, stages, alpha=dt).view(-1, *self._shape)
+
+    def _flattened(self, y0: Tensor) -> Tensor:
+        """Return a state as a vector: a view, made once for the sums of a step."""
+        if y0 is not self._origin:
+            self._origin, self._flat_origin = y0, y0.view(-1)
+        return self._flat_origin
 
     def _vector(self, weights: Weights) -> Tensor:
         vector = self._weights.get(weights)
