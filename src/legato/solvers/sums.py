@@ -55,7 +55,6 @@ class BufferSums:
         self._flat = like.new_empty((rows, like.numel()))
         self._slots = list(self._flat.view(rows, *like.shape).unbind(0))
         self._columns = [self._flat[:count].t() for count in range(rows + 1)]
-        self._empty = self._flat[0]
         self._shape = like.shape
         self._like = like
         self._time_dtype = time_dtype
@@ -84,8 +83,8 @@ class BufferSums:
 
     def total(self, dt: float, weights: Weights) -> Tensor:
         """Return `dt sum_j weights[j] k[j]`."""
-        columns = self._columns[len(weights)]
-        return torch.addmv(self._empty, columns, self._vector(weights), beta=0, alpha=dt).view(self._shape)
+        vector = self._vector(weights)
+        return torch.mv(self._columns[len(weights)], vector).mul_(dt).view(self._shape)
 
     def many(self, y0: Tensor, dt: float, table: Sequence[Weights]) -> Tensor:
         """Return `y0 + dt sum_j table[m, j] k[j]` by one matrix product."""
