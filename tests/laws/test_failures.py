@@ -19,7 +19,6 @@ from torch import Tensor
 
 import legato
 from legato import SolveError, Status
-from legato.core.errors import FieldError
 from legato.solvers import SOLVERS
 
 MODES = ["shared", "independent"]
@@ -197,7 +196,9 @@ def test_failures_are_isolated_under_other_norms(norm: Any) -> None:
 
 def test_a_norm_of_the_users_that_cannot_be_met_ends_dt_min() -> None:
     """The norm is above 1 whatever the step, and no row is to blame more than another."""
-    solution = legato.solve(lambda t, y: -y, start()[0], (0.0, 1.0), norm=lambda scaled: torch.tensor(2.0), **KEEP)
+    solution = legato.solve(
+        lambda t, y: -y, start()[0], (0.0, 1.0), norm=lambda scaled: torch.tensor(2.0), dt_min=1e-6, **KEEP
+    )
     assert solution.status.tolist() == [Status.DT_MIN] * 3
 
 
@@ -297,7 +298,7 @@ def test_max_steps_ends_the_march_with_what_it_reached(way: str, steps: str) -> 
 def test_a_stiff_problem_ends_at_max_steps_with_the_advice_to_change_the_solver(steps: str) -> None:
     y0 = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
     with pytest.raises(SolveError, match="stiff and needs an implicit solver"):
-        legato.solve(lambda t, y: -1e6 * (y - torch.cos(t)), y0, (0.0, 10.0), max_steps=300, steps=steps)
+        legato.solve(lambda t, y: -1e6 * (y - torch.cos(t)), y0, (0.0, 10.0), max_steps=100, steps=steps)
 
 
 def test_the_number_of_steps_is_finite_by_default() -> None:
@@ -334,228 +335,6 @@ def test_a_discontinuity_ends_in_an_answer_or_a_status_but_never_in_a_hang(steps
     def field(t: Tensor, y: Tensor) -> Tensor:
         return torch.where(torch.sin(1 / (t - 0.5 + 1e-300)) > 0, 1e3, -1e3) + 0 * y
 
-    solution = legato.solve(field, start()[0], (0.0, 1.0), steps=steps, max_steps=200, **KEEP)
+    solution = legato.solve(field, start()[0], (0.0, 1.0), steps=steps, max_steps=120, **KEEP)
     assert all(code in {int(status) for status in Status} - {0} for code in solution.status.tolist())
     assert torch.equal(solution.ys[0].isnan().any(-1), solution.status != Status.SUCCESS)
-
-
-# Fields that break their contract
-
-
-def widened(t: Tensor, y: Tensor) -> Tensor:
-    return torch.ones(1, dtype=y.dtype)
-
-
-def summed(t: Tensor, y: Tensor) -> Tensor:
-    return y.sum()
-
-
-def stretched(t: Tensor, y: Tensor) -> Tensor:
-    return torch.stack([y, y])
-
-
-def wrong_dtype(t: Tensor, y: Tensor) -> Tensor:
-    return -y.float()
-
-
-def no_tensor(t: Tensor, y: Tensor) -> Any:
-    return 0.0
-
-
-def nothing(t: Tensor, y: Tensor) -> Any:
-    return None
-
-
-def structure(t: Tensor, y: Tensor) -> Any:
-    return (-y, -y)
-
-
-def in_place(t: Tensor, y: Tensor) -> Tensor:
-    y *= 2
-    return -y
-
-
-def in_place_later(t: Tensor, y: Tensor) -> Tensor:
-    """At t = 0 the values stay as they are."""
-    y.mul_(1 + t)
-    return -y
-
-
-def random(t: Tensor, y: Tensor) -> Tensor:
-    return -y * torch.rand_like(y)
-
-
-BROKEN: dict[Callable[..., Any], str] = {
-    widened: "shape",
-    summed: "shape",
-    stretched: "shape",
-    wrong_dtype: "float32",
-    no_tensor: "returned float",
-    nothing: "returned NoneType",
-    structure: "returned tuple",
-    in_place: "in place",
-    in_place_later: "in place",
-}
-
-
-@pytest.mark.parametrize("gradient", ["discrete", "direct"])
-@pytest.mark.parametrize("steps", MODES)
-@pytest.mark.parametrize("solver", ["tsit5", "rk4"])
-@pytest.mark.parametrize("field", list(BROKEN), ids=lambda field: field.__name__)
-def test_a_field_that_breaks_its_contract_is_refused(field: Any, solver: str, steps: str, gradient: str) -> None:
-    y0 = start()[0]
-    before = y0.clone()
-    with pytest.raises(FieldError, match=BROKEN[field]):
-        legato.solve(field, y0, (0.0, 1.0), solver=solver, dt0=0.1, steps=steps, gradient=gradient)
-    assert torch.equal(y0, before)
-
-
-class Dropped(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 2)).double()
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        return self.net(y)
-
-
-class Normalised(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = torch.nn.BatchNorm1d(2).double()
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        return self.norm(y)
-
-
-class Noisy:
-    """Its own generator, which the global random state does not show."""
-
-    def __init__(self) -> None:
-        self.noise = torch.Generator().manual_seed(0)
-
-    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
-        return -y + torch.randn(y.shape, generator=self.noise, dtype=y.dtype)
-
-
-class Drifting:
-    """Another result at every call, without any random number."""
-
-    calls = 0
-
-    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
-        self.calls += 1
-        return -y * self.calls
-
-
-class Recycling:
-    """A field that returns the same memory every time."""
-
-    def __init__(self) -> None:
-        self.memory = torch.empty(3, 2, dtype=torch.float64)
-
-    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
-        return self.memory[: len(y)].copy_(y).neg_()
-
-
-@pytest.mark.parametrize(
-    ("make", "advice"),
-    [
-        (Dropped, r"module\.eval\(\)"),
-        (Normalised, r"module\.eval\(\)"),
-        (lambda: random, "args="),
-        (Noisy, "gradient='direct'"),
-        (Drifting, "gradient='direct'"),
-    ],
-)
-@pytest.mark.parametrize("grad", [True, False])
-def test_an_impure_field_is_refused_with_advice(make: Any, advice: str, grad: bool) -> None:
-    with torch.set_grad_enabled(grad), pytest.raises(FieldError, match=advice):
-        legato.solve(make(), start()[0], (0.0, 1.0))
-
-
-@pytest.mark.parametrize("make", [Dropped, Normalised, lambda: random, Noisy, Drifting])
-def test_an_impure_field_is_refused_under_independent_steps(make: Any) -> None:
-    with pytest.raises(FieldError):
-        legato.solve(make(), start()[0], (0.0, 1.0), steps="independent")
-
-
-@pytest.mark.parametrize("make", [Dropped, Normalised])
-@pytest.mark.parametrize("steps", MODES)
-def test_the_advice_to_evaluate_is_good(make: Any, steps: str) -> None:
-    assert legato.solve(make().eval(), start()[0], (0.0, 1.0), steps=steps).success
-
-
-@pytest.mark.parametrize("make", [Dropped, Normalised, Noisy])
-def test_the_advice_to_differentiate_directly_is_good(make: Any) -> None:
-    torch.manual_seed(0)
-    y0 = start()[0].requires_grad_()
-    solution = legato.solve(make(), y0, (0.0, 1.0), gradient="direct", solver="rk4", dt0=0.1)
-    assert bool(torch.autograd.grad(solution.ys.sum(), y0)[0].isfinite().all())
-
-
-@pytest.mark.parametrize("gradient", ["discrete", "direct"])
-@pytest.mark.parametrize("steps", MODES)
-@pytest.mark.parametrize("solver", ["tsit5", "rk4"])
-def test_a_field_that_returns_the_same_memory_is_right_or_refused(solver: str, steps: str, gradient: str) -> None:
-    try:
-        solution = legato.solve(
-            Recycling(), start()[0], (0.0, 1.0), solver=solver, dt0=0.05, steps=steps, gradient=gradient
-        )
-    except FieldError:
-        return
-    assert ((solution.ys[0] - start()[0] * math.exp(-1)).abs() < 1e-5).all()
-
-
-@pytest.mark.parametrize("steps", MODES)
-def test_a_field_that_returns_its_own_input_is_right(steps: str) -> None:
-    for gradient in ("discrete", "direct"):
-        y0 = start()[0].requires_grad_()
-        solution = legato.solve(lambda t, y: y, y0, (0.0, 1.0), steps=steps, gradient=gradient, rtol=1e-8)
-        assert ((solution.ys[0] - y0 * math.e).abs() < 1e-6).all()
-        (found,) = torch.autograd.grad(solution.ys.sum(), y0)
-        torch.testing.assert_close(found, torch.full_like(y0, math.e), rtol=1e-7, atol=0)
-
-
-def test_a_field_of_the_wrong_structure_is_refused() -> None:
-    y0 = {"a": start()[0], "b": start()[0]}
-    wrong: list[Callable[..., Any]] = [
-        lambda t, y: y["a"],
-        lambda t, y: (y["a"], y["b"]),
-        lambda t, y: {"a": y["a"]},
-        lambda t, y: {"a": y["a"], "b": 0.0},
-        lambda t, y: {"b": y["b"], "a": y["a"][:, :1]},
-        lambda t, y: {"a": y["a"], "c": y["b"]},
-    ]
-    for field in wrong:
-        with pytest.raises(FieldError):
-            legato.solve(field, y0, (0.0, 1.0))
-
-
-def test_leaves_are_told_by_their_names_and_not_their_order() -> None:
-    """A field may return its dict in another order; each derivative belongs to the leaf of its name."""
-    y0 = {"a": start()[0], "b": 2 * start()[0]}
-    solution = legato.solve(lambda t, y: {"b": -2 * y["b"], "a": -y["a"]}, y0, (0.0, 1.0), rtol=1e-8)
-    assert ((solution.ys["a"][0] - y0["a"] * math.exp(-1)).abs() < 1e-6).all()
-    assert ((solution.ys["b"][0] - y0["b"] * math.exp(-2)).abs() < 1e-6).all()
-
-
-@pytest.mark.parametrize("steps", MODES)
-def test_an_error_of_the_users_field_comes_through_as_it_is(steps: str) -> None:
-    def field(t: Tensor, y: Tensor) -> Tensor:
-        if bool((t > 0.5).any()):
-            raise KeyError("mine")
-        return -y
-
-    with pytest.raises(KeyError, match="mine"):
-        legato.solve(field, start()[0], (0.0, 1.0), steps=steps)
-
-
-def test_a_field_that_mixes_samples_is_called_with_each_alone_under_independent_steps() -> None:
-    """Samples with their own times have no common instant at which they could be mixed."""
-
-    def field(t: Tensor, y: Tensor) -> Tensor:
-        return -2 * y + y.mean(0, keepdim=True)
-
-    together = legato.solve(field, start()[0], (0.0, 1.0), steps="independent", rtol=1e-8)
-    assert ((together.ys[0] - start()[0] * math.exp(-1)).abs() < 1e-6).all()

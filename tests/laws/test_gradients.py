@@ -95,7 +95,7 @@ def test_the_jacobian_by_initial_state_and_parameters_is_right_to_five_digits(
 @pytest.mark.parametrize("steps", MODES)
 def test_every_time_of_one_solve_has_the_right_jacobian(steps: str, gradient: str) -> None:
     problem = PROBLEMS["lotka-volterra"]
-    rows = problem.sensitivities
+    rows = problem.sensitivities[:2]
     y0, args = leaf(problem.initial().expand(2, -1)), leaf(problem.args().expand(2, -1))
     solution = legato.solve(
         problem.field,
@@ -226,7 +226,7 @@ def test_gradcheck_by_ragged_times(gradient: str) -> None:
         return legato.solve(field, start(), grids, rates(), **options).ys.nan_to_num()
 
     grids = torch.tensor([0.0, 0.5]).double(), torch.tensor([0.2, 0.3, 0.9]).double()
-    assert torch.autograd.gradcheck(run, tuple(leaf(grid) for grid in grids))
+    assert torch.autograd.gradcheck(run, tuple(leaf(grid) for grid in grids), fast_mode=True)
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
