@@ -69,11 +69,12 @@ def run(name: str, solver: str, steps: str, **options: Any) -> legato.Solution:
 
 
 @pytest.mark.parametrize("steps", MODES)
-@pytest.mark.parametrize("solver", METHODS)
-@pytest.mark.parametrize("name", list(FAILURES))
+@pytest.mark.parametrize(
+    ("name", "solver"),
+    # Constant steps walk past a pole until the numbers overflow; that is the next test.
+    [(name, solver) for name in FAILURES for solver in METHODS if (name, solver) != ("blow_up", "rk4")],
+)
 def test_a_failing_sample_is_isolated_and_the_others_are_right(name: str, solver: str, steps: str) -> None:
-    if name == "blow_up" and not SOLVERS[solver].adaptive:
-        pytest.skip("constant steps walk past a pole until the numbers overflow; see the next test")
     solution = run(name, solver, steps)
     assert solution.status.tolist()[::2] == [Status.SUCCESS, Status.SUCCESS]
     assert solution.status[1] in (Status.NONFINITE, Status.DT_MIN)

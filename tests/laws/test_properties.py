@@ -155,7 +155,7 @@ def test_time_may_be_measured_in_other_units(solver: str, steps: str, seed: int,
 @laws
 @given(solvers, modes, seeds, st.lists(st.floats(0, 1), max_size=6))
 def test_more_save_times_change_no_step_and_no_value(solver: str, steps: str, seed: int, extra: list[float]) -> None:
-    y0, options = draw(seed, 2, 3), {"solver": solver, "steps": steps, "dt0": 0.15, "rtol": 1e-4}
+    y0, options = draw(seed, 2, 3), {"solver": solver, "steps": steps, "dt0": 0.15, "rtol": 1e-4, "atol": 1e-4}
     few, many = [0.0, 0.4, 1.0], sorted([0.0, 0.4, 1.0, *extra])
     plain = legato.solve(wave, y0, few, **options)
     fuller = legato.solve(wave, y0, many, **options)
@@ -169,7 +169,7 @@ def test_more_save_times_change_no_step_and_no_value(solver: str, steps: str, se
 @laws
 @given(solvers, modes, seeds)
 def test_dense_output_and_saved_steps_change_no_value(solver: str, steps: str, seed: int) -> None:
-    y0, options = draw(seed, 2, 3), {"solver": solver, "steps": steps, "dt0": 0.15, "rtol": 1e-4}
+    y0, options = draw(seed, 2, 3), {"solver": solver, "steps": steps, "dt0": 0.15, "rtol": 1e-4, "atol": 1e-4}
     plain = legato.solve(wave, y0, (0.0, 1.0), **options)
     dense = legato.solve(wave, y0, (0.0, 1.0), dense=True, **options)
     every = legato.solve(wave, y0, (0.0, 1.0), save="steps", **options)
@@ -372,7 +372,8 @@ def test_a_solve_changes_nothing_it_was_given(solver: str, steps: str, gradient:
 @given(solvers, modes)
 def test_the_same_solve_twice_gives_the_same_bits(solver: str, steps: str) -> None:
     first, second = (
-        legato.solve(wave, draw(0, 2, 3), [0.0, 0.4, 1.0], solver=solver, steps=steps, dt0=0.1) for _ in range(2)
+        legato.solve(wave, draw(0, 2, 3), [0.0, 0.4, 1.0], solver=solver, steps=steps, dt0=0.1, rtol=1e-3, atol=1e-3)
+        for _ in range(2)
     )
     assert torch.equal(first.ys, second.ys)
 
