@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["render", "render_overhead", "render_ratios", "render_results"]
+__all__ = ["origin", "render", "render_overhead", "render_ratios", "render_results", "table"]
 
 
 def render(record: dict[str, Any], *, source: str = "") -> str:
@@ -15,7 +15,7 @@ def render(record: dict[str, Any], *, source: str = "") -> str:
         record: as `load_record` reads it.
         source: the record's path, to be named.
     """
-    parts = [_origin(record, source)]
+    parts = [origin(record, source)]
     for rules, heading in (
         ("equal", "Equal rules: dopri5, one step size, root mean square over everything, the same tolerances"),
         ("defaults", "Everything but the tolerances left to the library"),
@@ -41,7 +41,7 @@ def render_results(record: dict[str, Any], rules: str) -> str:
     clock = record["settings"]["clock"]
     cells = {(result["contestant"], result["problem"]): _cell(result, clock) for result in results}
     rows = [[name, *(cells.get((name, facts["name"]), "") for facts in problems)] for name in contestants]
-    return _table(["", *(_title(facts) for facts in problems)], rows)
+    return table(["", *(_title(facts) for facts in problems)], rows)
 
 
 def render_ratios(record: dict[str, Any]) -> str:
@@ -53,7 +53,7 @@ def render_ratios(record: dict[str, Any]) -> str:
         mean = ratio["geometric_mean"]
         goal = f"at least {ratio['least']:g}" if ratio["least"] else ""
         rows.append([f"{ratio['over']} / {ratio['under']}", *cells, "" if mean is None else f"**{mean:.2f}**", goal])
-    return _table(["", *names, "mean", "aim"], rows)
+    return table(["", *names, "mean", "aim"], rows)
 
 
 def render_overhead(record: dict[str, Any]) -> str:
@@ -68,10 +68,11 @@ def render_overhead(record: dict[str, Any]) -> str:
         ]
         for result in record["overhead"]
     ]
-    return _table(["", "us a step (quartiles)", "us a field evaluation", "steps"], rows)
+    return table(["", "us a step (quartiles)", "us a field evaluation", "steps"], rows)
 
 
-def _origin(record: dict[str, Any], source: str) -> str:
+def origin(record: dict[str, Any], source: str) -> str:
+    """Return where and how a record was made."""
     machine, versions, settings = record["machine"], record["versions"], record["settings"]
     peers = ", ".join(f"{name} {versions[name]}" for name in ("torchdiffeq", "torchode", "diffrax") if name in versions)
     state = " with changes" if record["dirty"] else ""
@@ -106,6 +107,7 @@ def _by_mode(result: dict[str, Any]) -> bool:
     return bool(result["mode"] != "forward")
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -208,3 +208,25 @@ def test_all_contestants_are_timed_in_every_round() -> None:
     rounds = [calls[place : place + 3] for place in range(3, len(calls), 3)]
     assert [sorted(turn) for turn in rounds] == [["a", "b", "c"]] * 4
     assert len({tuple(turn) for turn in rounds}) > 1
+
+
+def test_the_readme_says_what_the_records_say() -> None:
+    from benchmarks.readme import MARKERS, with_measured
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(marker in text for marker in MARKERS)
+    assert with_measured(text) == text, "run: python -m benchmarks.readme"
+
+
+def test_an_aim_that_was_missed_and_a_faster_peer_are_named(record: dict[str, Any]) -> None:
+    from benchmarks.readme import shortfall
+
+    ratios = [
+        {"over": "torchdiffeq forward", "under": "legato forward", "least": 1.7, "geometric_mean": 1.5},
+        {"over": "diffrax forward", "under": "legato forward", "least": 0.0, "geometric_mean": 0.3},
+        {"over": "torchode forward", "under": "legato forward", "least": 1.0, "geometric_mean": 1.2},
+    ]
+    words = shortfall({**record, "ratios": ratios})
+    assert "torchdiffeq forward / legato forward is 1.50 where 1.7 was aimed at" in words
+    assert "Faster than legato: diffrax." in words
+    assert "torchode" not in words
