@@ -216,6 +216,25 @@ def test_discrete_keeps_the_accepted_states_and_no_activation(steps: str) -> Non
 
 
 @pytest.mark.parametrize("steps", MODES)
+def test_hooks_on_saved_tensors_change_neither_first_nor_second_derivatives(steps: str) -> None:
+    """Autograd hands back other objects than the field holds, for leaves and for what was computed from them."""
+    rate, net = torch.tensor(0.5, dtype=torch.float64, requires_grad=True), Net()
+
+    def derivatives() -> list[Tensor]:
+        scale, y0 = rate * 2, start().requires_grad_()
+        end = legato.solve(lambda t, y: net(t, y) * scale, y0, (0.0, 1.0), steps=steps).ys[-1]
+        sources = [rate, y0, net.used, *net.inner.parameters()]
+        first = torch.autograd.grad(end.square().sum(), sources, create_graph=True)
+        second = torch.autograd.grad(sum(part.square().sum() for part in first), sources)
+        return [*first, *second]
+
+    plain = derivatives()
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.clone(), lambda tensor: tensor):
+        hooked = derivatives()
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(hooked, plain, strict=True))
+
+
+@pytest.mark.parametrize("steps", MODES)
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_a_second_backward_pass_of_a_kept_graph_gives_the_same_gradient(steps: str, gradient: str) -> None:
     y0 = start().requires_grad_()

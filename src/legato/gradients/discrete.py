@@ -36,19 +36,22 @@ def attach_discrete(engine: Any, task: Task, march: March, inputs: Inputs) -> li
         march: what the engine made of it, with its record.
         inputs: what to differentiate by.
     """
-    held = _Held(engine, task, march, len(inputs.field))
+    held = _Held(engine, task, march, inputs.field)
     clock = () if inputs.clock is None else tuple(inputs.clock)
     results = _Discrete.apply(held, inputs.y0, *inputs.field, *clock)
     return list(results[: held.count])
 
 
 class _Held:
-    """What the reverse sweep needs besides tensors; the states move into autograd's keeping."""
+    """What the reverse sweep needs besides tensors; the states move into autograd's keeping.
 
-    def __init__(self, engine: Any, task: Task, march: March, fields: int) -> None:
+    `originals` are the field's tensors themselves: under hooks on saved tensors autograd hands back others.
+    """
+
+    def __init__(self, engine: Any, task: Task, march: March, originals: tuple[Tensor, ...]) -> None:
         # `task.y0` is the first state, which becomes an output of the function: held as it is, it holds its own graph.
         self.engine, self.task, self.march = engine, replace(task, y0=task.y0.detach(), f0=None), march
-        self.fields = fields
+        self.originals = originals
         self.values = march.values
         self.states: list[Any] = [record.y0 for record in march.record]
         march.record = [record._replace(y0=None) for record in march.record]
@@ -85,7 +88,8 @@ class _Discrete(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Any, ...]:
         held, saved = ctx.held, ctx.saved_tensors
         sources, outputs = saved[: ctx.inputs], saved[ctx.inputs :]
-        fields, clock = sources[1 : held.fields + 1], sources[held.fields + 1 :]
+        last = 1 + len(held.originals)
+        fields, clock = sources[1:last], sources[last:]
         values = [_drop_missing(part, value) for part, value in zip(cotangents, outputs[: held.count], strict=False)]
         task = held.task.with_clock(Clock(*clock)) if clock else held.task
         with torch.autocast(held.device_type, dtype=held.autocast_dtype, enabled=held.autocast):
@@ -95,6 +99,7 @@ class _Discrete(torch.autograd.Function):
                 outputs[held.count :],
                 values,
                 inputs=fields,
+                originals=held.originals,
                 state_cotangents=cotangents[held.count :],
                 create_graph=torch.is_grad_enabled(),
                 check=RefuseUnknown(fields),

@@ -42,6 +42,7 @@ def reverse(
     values: Sequence[Tensor | None],
     *,
     inputs: Sequence[Tensor],
+    originals: Sequence[Tensor],
     state_cotangents: Sequence[Tensor | None] = (),
     create_graph: bool = False,
     check: Callable[[Sequence[Tensor], Sequence[Tensor]], None],
@@ -54,11 +55,12 @@ def reverse(
         states: the state at the start of each accepted step.
         values: the cotangent of each output's value, or None.
         inputs: tensors that the field uses, each to get a cotangent.
+        originals: the same as the field holds them; other objects where hooks on saved tensors gave `inputs`.
         state_cotangents: cotangents of `states` themselves (double backward), or empty.
         create_graph: whether the sweep is itself to be differentiated.
         check: raises if results depend on a tensor that is not among the known ones.
     """
-    sweep = _Sweep(task, inputs, create_graph=create_graph, check=check)
+    sweep = _Sweep(task, inputs, originals, create_graph=create_graph, check=check)
     sweep.begin(task.y0)
     for place in reversed(range(len(march.record))):
         record = march.record[place]
@@ -71,8 +73,16 @@ def reverse(
 class _Sweep:
     """The cotangents carried backwards."""
 
-    def __init__(self, task: Task, inputs: Sequence[Tensor], *, create_graph: bool, check: Callable[..., None]) -> None:
-        self.task, self.inputs = task, list(inputs)
+    def __init__(
+        self,
+        task: Task,
+        inputs: Sequence[Tensor],
+        originals: Sequence[Tensor],
+        *,
+        create_graph: bool,
+        check: Callable[..., None],
+    ) -> None:
+        self.task, self.inputs, self.originals = task, list(inputs), list(originals)
         self.create_graph, self.check = create_graph, check
         self.sums: list[Tensor | None] = [None] * len(self.inputs)
         self.clock = None if task.clock is None else [torch.zeros_like(part) for part in task.clock]
@@ -146,12 +156,12 @@ class _Sweep:
         """
         if self.create_graph:
             copies = [tensor.view_as(tensor) for tensor in self.inputs]
-            return state.view_as(state), copies, Swapped(self.inputs, copies)
+            return state.view_as(state), copies, Swapped(self.originals, copies)
         y0 = state.detach().requires_grad_()
         if all(tensor.is_leaf for tensor in self.inputs):
             return y0, self.inputs, nullcontext()
         copies = [tensor if tensor.is_leaf else tensor.detach().requires_grad_() for tensor in self.inputs]
-        return y0, copies, Swapped(self.inputs, copies)
+        return y0, copies, Swapped(self.originals, copies)
 
     def _step(self, record: StepRecord, y0: Tensor, times: _Times | None) -> Any:
         task = self.task
