@@ -313,9 +313,10 @@ def test_a_saved_forecaster_is_loaded_with_its_forecast_to_the_bit_its_scores_an
         assert made.evaluation_ is not None
         assert again.evaluation_.to_dict() == made.evaluation_.to_dict()
         assert again.predict(steps=2, table=tmp_path / "t.csv").equals(made.predict(steps=2))
-        before = (run / "metrics.json").read_bytes()
-        again.save(run)
-        assert (run / "metrics.json").read_bytes() == before
+        before = {name: (run / name).read_bytes() for name in ("metrics.json", "config.json", "model.safetensors")}
+        assert json.loads(before["config.json"])["split"].startswith("train: ")
+        copy = again.save(tmp_path / f"{model} again")
+        assert {name: (copy / name).read_bytes() for name in before} == before
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(cycle: Cycle, tmp_path: Path) -> None:

@@ -156,10 +156,16 @@ class Forecaster:
                 folder.write_tensors("checkpoint.safetensors", tensors, identity)
 
         self.trained_: Trained = train(state, progress=progress, checkpoint=checkpoint, max_time=self.max_time)
+        if progress is not None:
+            progress(state.plan.iterations, state.plan.iterations, "setting the band and scoring")
         model.calibrate()
         model.eval()
         self.model_, self.series_, self.split_ = model, series, split
         self._kind = frame_kind(table, time=self.time)
+        self._told = {
+            "notes": [str(note) for note in series.notes],
+            "split": None if split is None else split.description,
+        }
         self.heldout_: list[Forecast] = []
         self.evaluation_: Evaluation | None = None
         if split is not None:
@@ -260,8 +266,7 @@ class Forecaster:
                 "series_column": series.series_column,
                 "source": series.source,
                 "digest": series.digest,
-                "notes": [str(note) for note in series.notes],
-                "split": None if self.split_ is None else self.split_.description,
+                **self._told,
                 "warnings": list(self.model_.warnings),
             },
         )
@@ -309,6 +314,7 @@ class Forecaster:
         model.eval()
         forecaster.model_, forecaster.split_, forecaster.heldout_ = model, None, []
         forecaster._kind = FrameKind()
+        forecaster._told = {name: config[name] for name in ("notes", "split")}
         return forecaster
 
     def _settings(self) -> dict[str, Any]:
