@@ -68,7 +68,7 @@ def test_a_sample_alone_has_the_bits_it_has_in_any_batch(rows: int, columns: int
         assert_same(whole, [row], outcome(elementwise, y0[row : row + 1], grid, rate[row : row + 1]))
 
 
-@pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "adaptive_heun"])
+@pytest.mark.parametrize("solver", list(SOLVERS))
 def test_every_solver_gives_a_sample_alone_the_bits_it_has_in_a_batch(solver: str) -> None:
     y0, rate = states(7, 3)
     options = {"solver": solver, "dt0": 0.05}
