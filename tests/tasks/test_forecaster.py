@@ -376,11 +376,12 @@ def test_an_interrupted_fit_goes_on_to_the_same_bytes(
     with pytest.raises(InputError, match="exists already"):
         forecaster().fit(table, run=run)
 
-    told: list[int] = []
+    told: list[tuple[int, str]] = []
     # Neither the limit of time nor a period for the baselines changes the model.
     made = forecaster(max_time=99.0, period=8.0)
-    made.fit(table, run=run, resume=True, progress=lambda done, total, text: told.append(done))
-    assert told == [5, 6]
+    made.fit(table, run=run, resume=True, progress=lambda done, total, text: told.append((done, text)))
+    assert [done for done, _ in told] == [5, 6, 6]
+    assert told[-1][1] == "setting the band and scoring"
     assert len(made.trained_.losses) == 6
     assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
     assert (run / "log.jsonl").read_bytes() == (tmp_path / "whole" / "log.jsonl").read_bytes()

@@ -316,6 +316,6 @@ def _keep_only(values: Tensor, wanted: tuple[Tensor, ...]) -> None:
     if node is None:
         return
     kept = [torch.autograd.graph.get_gradient_edge(tensor)[:2] for tensor in wanted if tensor.requires_grad]
-    used = range(1, 1 + node.held.fields)
+    used = range(1, 1 + len(node.held.originals))
     dropped = {place for place in used if node.next_functions[place] not in kept}
     node.register_hook(lambda found, _: tuple(None if place in dropped else part for place, part in enumerate(found)))
