@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -77,6 +78,9 @@ def _span(t: tuple, rows: int, device: torch.device) -> TimePlan:
         raise InputError(
             f"a tuple of times is a span (t0, t1); got {len(t)} entries. Pass a grid as a list or a tensor"
         )
+    if all(type(part) in (int, float) and math.isfinite(part) for part in t):
+        ends = torch.tensor(t, dtype=torch.float64, device=device)
+        return TimePlan(False, ends[0], ends[1], ends[1:], None, False)
     t0, t1 = (_as_times(part, device) for part in t)
     if t0.dim() > 1 or t1.dim() > 1:
         raise InputError("the ends of a span are numbers or tensors of one entry per sample")
