@@ -121,7 +121,8 @@ def fit(
         run = Path("runs") / Path(file).stem if out is None else out
         with fitting(output, run, force=force, resume=resume) as progress:
             forecaster.fit(file, run=run, force=force, resume=resume, progress=progress)
-        _write(forecaster, run, horizon, title=Path(file).stem, command=command_line(context))
+            progress(1, 1, "drawing the report")
+            _write(forecaster, run, horizon, title=Path(file).stem, command=command_line(context))
         _show(output, forecaster, run)
 
 

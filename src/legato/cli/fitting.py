@@ -41,5 +41,10 @@ def fitting(output: Output, run: Path, *, force: bool, resume: bool) -> Iterator
         with progress_bar(output) as progress:
             yield progress
     except KeyboardInterrupt:
-        kept = f"{run} keeps the last good checkpoint: add --resume to go on"
-        raise KeyboardInterrupt(f"interrupted; {kept if checkpoint.exists() else 'nothing was kept yet'}") from None
+        if checkpoint.exists():
+            kept = f"{run} keeps the last good checkpoint: add --resume to go on"
+        elif (run / "model.safetensors").exists():
+            kept = f"{run} holds a whole model, maybe without its report: `legato forecast {run}` reads it"
+        else:
+            kept = "nothing was kept yet"
+        raise KeyboardInterrupt(f"interrupted; {kept}") from None

@@ -73,7 +73,7 @@ def solve(
         args: passed on to the field.
         solver: a name of the catalogue, a `Tableau`, or a solver.
         rtol, atol: tolerances, numbers or tensors that broadcast against the state, or structures of them. Default
-            1e-5 and 1e-7 in float32, 1e-7 and 1e-9 in float64.
+            1e-5 and 1e-7 in float32, 1e-7 and 1e-9 in float64. Constant steps of an explicit method do not read them.
         norm: "rows", the largest of the samples' root mean squares; "batch", the root mean square over everything; or a
             function of the scaled error.
         steps: "shared", one step size for the batch, or "independent", every sample its own; None is "shared" unless

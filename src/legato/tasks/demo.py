@@ -74,6 +74,8 @@ def run_demo(
     heldout = forecaster.heldout_[0]
     write_csv(run / "forecast.csv", forecaster.long_forecast(heldout.later.times))
     table = plots.Table(columns=_COLUMNS, rows=tuple(tuple(row.values()) for row in rows), ours=2, note=_NOTE)
+    if progress is not None:
+        progress(1, 1, "drawing the report")
     report_run(
         forecaster,
         run / "report.html",

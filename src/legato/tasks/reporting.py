@@ -47,14 +47,15 @@ def report_run(
     """
     evaluation = evaluation or forecaster.evaluation_
     series = forecaster.series_
-    plots.save_picture(path.with_name("forecast.svg"), forecast_figure(forecaster, others or {}))
+    pictures = tuple(_pictures(forecaster, evaluation, others or {}))
+    plots.save_picture(path.with_name("forecast.svg"), pictures[0].figure)
     plots.write_report(
         path,
         plots.Report(
             title=title,
             summary=_summary(evaluation),
             won=None if evaluation is None else _won(_overall(evaluation)),
-            pictures=tuple(_pictures(forecaster, evaluation, others or {})),
+            pictures=pictures,
             read=_read(series),
             notes=(
                 *(plots.Note(str(note)) for note in series.notes),
