@@ -155,6 +155,8 @@ class March:
         component: for a failed row, the index of the component that failed it, else -1.
         steps, accepted: attempts and accepted steps per row, int64.
         evaluations: field evaluations per row, int64.
+        final: the packed state that each row reached.
+        live: the mask of rows that had not been frozen at the end, as in `StepRecord`, or None for all.
         record: the accepted steps, where they were asked for.
         initial: for each output, what it kept of the initial state.
     """
@@ -166,6 +168,8 @@ class March:
     steps: Tensor
     accepted: Tensor
     evaluations: Tensor
+    final: Tensor
+    live: Tensor | None = None
     record: list[StepRecord] = field(default_factory=list)
     initial: tuple[Any, ...] = ()
 

@@ -32,14 +32,23 @@ class Captured(TorchFunctionMode):
         super().__init__()
         self._known = {id(tensor) for tensor in known}
         self.found: dict[int, Tensor] = {}
+        self._made: dict[int, weakref.ref[Tensor]] = {}
 
     def __torch_function__(self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Note the tensors among the arguments, and call the function."""
         self._look(args)
         if kwargs:
             self._look(kwargs.values())
-            return function(*args, **kwargs)
-        return function(*args)
+        result = function(*args, **(kwargs or {}))
+        if torch.is_grad_enabled():
+            self._remember(result)
+        return result
+
+    def _remember(self, result: Any) -> None:
+        """Remember what a function made where the field records a graph of its own: it is not from outside."""
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, Tensor) and value.requires_grad:
+                self._made[id(value)] = weakref.ref(value)
 
     def _look(self, values: Iterable[Any]) -> None:
         for value in values:
@@ -54,7 +63,8 @@ class Captured(TorchFunctionMode):
         base = value._base
         if base is not None and base.requires_grad and value.is_leaf:
             value = base
-        if id(value) not in self._known:
+        made = self._made.get(id(value))
+        if id(value) not in self._known and (made is None or made() is not value):
             self.found[id(value)] = value
 
     @property

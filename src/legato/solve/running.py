@@ -129,6 +129,7 @@ def _empty(task: Task, request: Request) -> Outcome:
         steps=zeros,
         accepted=zeros,
         evaluations=zeros,
+        final=task.y0.detach(),
     )
     return Outcome(march, [task.y0[None].expand(count, *task.y0.shape)], "none", 0)
 

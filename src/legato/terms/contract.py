@@ -103,9 +103,9 @@ class _InPlaceError(FieldError):
 def _untouched(term: Any, t: Tensor, y: Tensor) -> Tensor:
     """Return the field's value, having seen that it left a copy of the state alone."""
     given = y.clone()
-    version = given._version
+    version = _version(given)
     value: Tensor = term.field(t, given)
-    if given._version != version or not torch.equal(given, y):  # states at the door are finite
+    if _version(given) != version or not torch.equal(given, y):  # states at the door are finite
         raise _InPlaceError(
             "the field changed its state argument in place; work on a copy, or use out-of-place operators"
         )
@@ -125,7 +125,12 @@ def _size(value: Tensor) -> float:
 def _outside_state(function: Any, device: torch.device) -> tuple[Tensor, list[int]]:
     random = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.random.get_rng_state()
     buffers = function.buffers() if isinstance(function, torch.nn.Module) else ()
-    return random, [buffer._version for buffer in buffers]
+    return random, [_version(buffer) for buffer in buffers]
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor has been changed in place; 0 for one of inference mode, which does not count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _compare(before: tuple[Tensor, list[int]], after: tuple[Tensor, list[int]]) -> None:

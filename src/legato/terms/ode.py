@@ -37,6 +37,8 @@ class ODETerm:
 
     Attributes:
         copies: whether results are copied, for a field that returns one buffer of its own again and again.
+        records: whether autograd records inside the field whatever is asked for outside, for a field that is itself a
+            gradient; None until the first evaluation has shown it.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class ODETerm:
         self.per_sample = per_sample
         self.counter = Counter() if counter is None else counter
         self.copies = False
+        self.records: bool | None = None
         self.field = self._vmapped if per_sample else self._direct
 
     @property
@@ -112,7 +115,7 @@ class ODETerm:
             **changes,
         }
         term = ODETerm(settings.pop("function"), settings.pop("layout"), **settings)
-        term.copies = self.copies
+        term.copies, term.records = self.copies, self.records
         return term
 
     def _direct(self, t: Tensor, y: Tensor) -> Tensor:
@@ -123,7 +126,10 @@ class ODETerm:
         layout = self.layout
         given = y if y.dtype == layout.dtype else y.to(layout.dtype)
         state = given if layout.lone else layout.unpack(given)
-        result = self.function(t, state) if args is None else self.function(t, state, args)
+        if self.records is False or torch.is_grad_enabled():
+            result = self.function(t, state) if args is None else self.function(t, state, args)
+        else:
+            result = self._recorded_inside(t, state, args)
         if layout.lone:
             if not isinstance(result, Tensor):
                 raise FieldError(
@@ -140,12 +146,37 @@ class ODETerm:
                 "by args_batched="
             )
         if packed.dtype != y.dtype:
-            if packed.dtype != given.dtype:
+            if packed.dtype != given.dtype and not self._autocasts(packed.dtype):
                 raise FieldError(
                     f"the field returned {packed.dtype} for a state of {given.dtype}; convert one to the other"
                 )
             packed = packed.to(y.dtype)
         return packed.clone() if self.copies else packed
+
+    def _recorded_inside(self, t: Tensor, state: Any, args: Any) -> Any:
+        """Call a field that may take gradients inside, where no graph is to be kept; learn whether it does."""
+        leaves, _ = flatten(state)
+        try:
+            with torch.set_grad_enabled(bool(self.records)):
+                result = self.function(t, state) if args is None else self.function(t, state, args)
+        except RuntimeError as error:
+            if self.records is not None or "does not require grad" not in str(error):
+                raise
+            self.records = True
+            return self._recorded_inside(t, state, args)
+        asked = [leaf for leaf in leaves if leaf.requires_grad]
+        for leaf in asked:
+            leaf.requires_grad_(False)
+        if self.records is None:
+            self.records = bool(asked)
+        if not self.records:
+            return result
+        parts, rebuild = flatten(result)
+        return rebuild([part.detach() if isinstance(part, Tensor) else part for part in parts])
+
+    def _autocasts(self, dtype: torch.dtype) -> bool:
+        """Return whether a result of another dtype is autocast's doing."""
+        return dtype.is_floating_point and torch.is_autocast_enabled(self.device.type)
 
     def _vmapped(self, t: Tensor, y: Tensor) -> Tensor:
         """Evaluate one sample at a time, as a batch of one with a 0-d time."""
@@ -215,6 +246,7 @@ class OnRows:
         self.time_dtype = term.time_dtype
         self.device = term.device
         self.field = self._selected if select else self._masked
+        self._mask: Tensor = live.view(term.layout.batch_shape)
 
     @property
     def calls(self) -> int:
@@ -242,8 +274,23 @@ class OnRows:
         return torch.zeros_like(y).index_copy(0, self.index, part)
 
     def _masked(self, t: Tensor, y: Tensor) -> Tensor:
-        value = self.term.field(t, y)
-        return torch.where(self.live.view(-1, *(1,) * (y.dim() - 1)), value, torch.zeros_like(value))
+        with torch.autograd.graph.saved_tensors_hooks(self._harmless, lambda kept: kept):
+            value = self.term.field(t, y)
+        return torch.where(self._broadcast(y), value, torch.zeros_like(value))
+
+    def _harmless(self, saved: Tensor) -> Tensor:
+        """Return what autograd saves, with 1 for what is not finite in the rows that have failed.
+
+        Their cotangent is zero, but zero times infinity is not.
+        """
+        kept = saved.detach()
+        if saved.shape[: self._mask.dim()] != self._mask.shape or not saved.is_floating_point():
+            return kept
+        return torch.where(self._broadcast(kept) | kept.isfinite(), kept, torch.ones_like(kept))
+
+    def _broadcast(self, value: Tensor) -> Tensor:
+        """Return the mask of live rows with axes of one after those of the batch, as many as `value` has."""
+        return self._mask.view(*self._mask.shape, *(1,) * (value.dim() - self._mask.dim()))
 
 
 def pick_rows(args: Any, args_batched: Any, index: Tensor) -> Any:

@@ -61,6 +61,7 @@ class _IndependentMarch:
             steps=torch.zeros(count, dtype=torch.int64, device=device),
             accepted=torch.zeros(count, dtype=torch.int64, device=device),
             evaluations=torch.zeros(count, dtype=torch.int64, device=device),
+            final=task.y0.detach().clone(),
         )
 
     def run(self) -> March:
@@ -84,7 +85,8 @@ class _IndependentMarch:
         task = self.task
         calls = task.term.calls
         floor = self._floor()
-        size = torch.maximum(self.size, floor).clamp(max=task.limits.dt_max)
+        size = torch.maximum(self.size, floor) if task.controller.adaptive else self.size
+        size = size.clamp(max=task.limits.dt_max)
         target = self._target()
         remaining = target - self.t
         lands = size >= remaining.abs() * _LANDING
@@ -215,6 +217,7 @@ class _IndependentMarch:
         march, rows = self.march, self.rows[leaving]
         march.status[rows] = torch.as_tensor(status, device=rows.device).expand_as(leaving)[leaving].to(torch.int8)
         march.t_reached[rows] = self.t[leaving]
+        march.final[rows] = self.y.detach()[leaving]
         kept = ~leaving
         index = kept.nonzero().squeeze(1)
         self.rows = self.rows[index]
@@ -318,10 +321,12 @@ class _IndependentMarch:
         return 10 * row_resolution(self.t, self.term.time_dtype)
 
     def _unresolvable(self) -> Tensor:
-        """Return the mask of active rows whose interval the field's time cannot resolve."""
-        dtype = self.term.time_dtype
-        if dtype == torch.float64:
-            return torch.zeros_like(self.rows, dtype=torch.bool)
+        """Return the mask of active rows whose interval, or constant step, the field's time cannot resolve."""
+        dtype, controller = self.term.time_dtype, self.task.controller
         end = self.task.t1[self.rows]
         finest = row_resolution(torch.maximum(self.t.abs(), end.abs()), dtype)
-        return (end - self.t).abs() < 100 * finest
+        length = (end - self.t).abs()
+        coarse = torch.zeros_like(self.rows, dtype=torch.bool) if dtype == torch.float64 else length < 100 * finest
+        if controller.adaptive:
+            return coarse
+        return coarse | (controller.dt < torch.minimum(10 * finest, length))

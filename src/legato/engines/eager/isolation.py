@@ -63,12 +63,11 @@ def find_offenders(step: Any, scaled: Tensor, *, live: Tensor, batch_dims: int, 
         None where every live row is within its tolerance.
     """
     rows = len(live)
-    norms = row_norms(scaled, batch_dims)
-    finite = norms.isfinite() & row_norms(step.y1, batch_dims).isfinite()
+    finite = (scaled.isfinite() & step.y1.isfinite()).reshape(rows, -1).all(dim=1)
     bad = live & ~finite
     status = Status.NONFINITE
     if not bad.any():
-        bad, status = live & (norms > 1), at_floor
+        bad, status = live & (row_norms(scaled, batch_dims) > 1), at_floor
     if not bad.any():
         return None
     flat = torch.where(scaled.isfinite(), scaled.abs(), torch.inf).reshape(rows, -1)

@@ -20,11 +20,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ...core.errors import GradientError
 from ...solvers.sums import ChainSums, TensorSums
 from ..task import Clock, March, StepRecord, Task
 from .swapped import Swapped
 
 __all__ = ["Cotangents", "reverse"]
+
+_ROUNDING = 100
+"""How many roundings of the largest component a step may move by when it is computed again."""
+_COARSE = 0.02
+"""The part of a step that it may move by where no tolerance bounds the rounding inside the field."""
 
 
 class Cotangents(NamedTuple):
@@ -61,10 +67,11 @@ def reverse(
         check: raises if results depend on a tensor that is not among the known ones.
     """
     sweep = _Sweep(task, inputs, originals, create_graph=create_graph, check=check)
-    sweep.begin(task.y0)
+    sweep.begin(task.y0, march)
     for place in reversed(range(len(march.record))):
         record = march.record[place]
         sweep.visit(record, states[place], values)
+        sweep.came_from(record, states[place])
         sweep.add_to_state(record.rows, state_cotangents[place] if state_cotangents else None)
     sweep.visit_start(march, values)
     return sweep.end()
@@ -87,9 +94,11 @@ class _Sweep:
         self.sums: list[Tensor | None] = [None] * len(self.inputs)
         self.clock = None if task.clock is None else [torch.zeros_like(part) for part in task.clock]
 
-    def begin(self, like: Tensor) -> None:
+    def begin(self, like: Tensor, march: March) -> None:
         self.cotangent = torch.zeros_like(like)
         self.moved = False
+        self.expected, self.live = march.final, march.live
+        self.worst = torch.zeros((), dtype=torch.float64, device=like.device)
 
     def add_to_state(self, rows: Tensor | None, part: Tensor | None) -> None:
         """Add the cotangent of a stored state, where it has one."""
@@ -114,6 +123,7 @@ class _Sweep:
                 step = self._step(record, y0, times)
                 wanted = None if times is None else times.save
                 results = [step.y1, *(output.emit(step, slots, wanted) for output, slots, _ in kept)]
+        self._compare(record, y0, step.y1)
         end = self.cotangent if record.rows is None else self.cotangent[record.rows]
         sources = [y0, *inputs, *(() if times is None else times.leaves)]
         self.check(results, sources)
@@ -134,6 +144,12 @@ class _Sweep:
         if self.clock is not None:
             self._accumulate(self.clock, found[count + 1 :])
 
+    def came_from(self, record: StepRecord, state: Tensor) -> None:
+        """Go back to the state at which a step began: what the step before must have ended at."""
+        state = state.detach()
+        self.expected = state if record.rows is None else self.expected.index_copy(0, record.rows, state)
+        self.live = record.live
+
     def visit_start(self, march: March, values: Sequence[Tensor | None]) -> None:
         """Add the cotangents of what was kept of the initial state."""
         for output, slots, value in zip(self.task.outputs, march.initial, values, strict=True):
@@ -145,7 +161,29 @@ class _Sweep:
             else:
                 self.cotangent = self.cotangent + part.sum(0)
 
+    def _compare(self, record: StepRecord, y0: Tensor, y1: Tensor) -> None:
+        """Note how far a step that was computed again ends from where it ended before, in units of its tolerance."""
+        task, rows = self.task, record.rows
+        with torch.no_grad():
+            expected = self.expected if rows is None else self.expected[rows]
+            tolerances = task.tolerances if rows is None else task.tolerances.rows(rows, task.layout.rows)
+            allowed = tolerances.scale(y0, expected)
+            largest = allowed.new_tensor(_ROUNDING * torch.finfo(allowed.dtype).eps) * expected.abs().amax()
+            if not task.solver.adaptive or torch.is_autocast_enabled(y0.device.type):
+                largest = largest + _COARSE * (expected - y0).abs().amax()
+            gap = (y1 - expected).abs() / (allowed + largest)
+            if self.live is not None:
+                gap = torch.where(self.live, gap, 0.0)
+            self.worst = torch.maximum(self.worst, gap.amax().double())
+
     def end(self) -> Cotangents:
+        if not float(self.worst) <= 1:
+            raise GradientError(
+                "a step that was computed again for the gradient did not end where it had ended in the solve "
+                f"({float(self.worst):.2g} tolerances away): something that the field uses has changed since, by "
+                "assignment, in place, or by train() and eval(). Call backward before the change, pass what changes in "
+                "args=, or use gradient='direct'"
+            )
         return Cotangents(self.cotangent, self.sums, None if self.clock is None else tuple(self.clock))  # type: ignore[arg-type]
 
     def _sources(self, state: Tensor) -> tuple[Tensor, list[Tensor], Any]:

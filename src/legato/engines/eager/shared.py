@@ -51,6 +51,7 @@ class _SharedMarch:
         self.ledger = Ledger(task.layout.rows, task.t0, task.y0.device)
         self.live: Tensor | None = None
         self.steps = self.accepted = self.failures = 0
+        self.frozen_at = 0
         self.after_jump = task.t0 in task.jumps
         self.from_start = True
         self.record: list[StepRecord] = []
@@ -65,7 +66,7 @@ class _SharedMarch:
             self.memory = task.controller.start()
             place = 0
             while place < len(targets) and self._any_live():
-                if self.steps >= task.limits.max_steps:
+                if self.steps - self.frozen_at >= task.limits.max_steps:
                     self._close(self.ledger.live, Status.MAX_STEPS)
                 elif self._attempt(targets[place], final=place == len(targets) - 1):
                     place += 1
@@ -79,6 +80,8 @@ class _SharedMarch:
             steps=ledger.steps,
             accepted=ledger.accepted,
             evaluations=ledger.evaluations,
+            final=self.y.detach(),
+            live=self.live,
             record=self.record,
             initial=tuple(slots for _, slots in begun),
         )
@@ -87,7 +90,7 @@ class _SharedMarch:
         """Try one step towards `target`; return whether it was reached."""
         task = self.task
         floor = self._floor()
-        size = min(max(self.size, floor), task.limits.dt_max)
+        size = min(max(self.size, floor) if task.controller.adaptive else self.size, task.limits.dt_max)
         remaining = target - self.t
         lands = size >= abs(remaining) * _LANDING
         end = target if lands else self.t + self.sign * size
@@ -157,6 +160,7 @@ class _SharedMarch:
     def _freeze(self) -> None:
         """Go on with the rows that are left: the others keep their initial state and derivative zero."""
         task, live = self.task, self.ledger.live
+        self.frozen_at = self.steps  # the attempts that a failing row took are not counted against the others
         if not live.any():
             return
         shape = (*task.layout.batch_shape, *(1,) * (task.y0.dim() - task.layout.batch_dims))
@@ -236,11 +240,13 @@ class _SharedMarch:
         return 10 * resolution(self.t, self.term.time_dtype) if limit is None else limit
 
     def _resolvable(self) -> bool:
-        """Whether the field's time can tell the ends of the interval apart; closes every row if not."""
+        """Whether the field's time can tell the ends of the interval, and constant steps, apart; closes every row if not."""
         task = self.task
         dtype = self.term.time_dtype
         finest = resolution(max(abs(task.t0), abs(task.t1)), dtype)
-        if dtype == torch.float64 or abs(task.t1 - task.t0) >= 100 * finest:
+        length = abs(task.t1 - task.t0)
+        constant = length if task.controller.adaptive else float(task.controller.dt)
+        if constant >= min(10 * finest, length) and (dtype == torch.float64 or length >= 100 * finest):
             return True
         self._close(self.ledger.live, Status.TIME_RESOLUTION)
         return False
