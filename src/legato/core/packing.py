@@ -57,7 +57,7 @@ class Layout(NamedTuple):
         if self.lone:
             return leaves[0]
         batch = leaves[0].shape[: self.batch_dims]
-        return torch.cat([leaf.reshape(*batch, -1) for leaf in leaves], dim=-1)
+        return torch.cat([leaf.reshape(*batch, math.prod(leaf.shape[len(batch) :])) for leaf in leaves], dim=-1)
 
     def unpack(self, packed: Tensor, *, leading: int = 0) -> Any:
         """Return the user's structure from a packed tensor with `leading` extra axes in front."""

@@ -173,9 +173,10 @@ def _pack(value: Any, layout: Layout, like: Tensor, real: torch.dtype, name: str
         number = float(leaves[0])
         _check_number(number, name)
         return number
-    for leaf in leaves:
-        _check_number(float(torch.as_tensor(leaf).min()), name)
-        _check_number(float(torch.as_tensor(leaf).max()), name)
+    for values in (torch.as_tensor(leaf) for leaf in leaves):
+        if values.numel():
+            _check_number(float(values.min()), name)
+            _check_number(float(values.max()), name)
     shapes = [torch.Size((*layout.batch_shape, *shape)) for shape in layout.shapes]
     if len(leaves) != len(shapes):
         raise InputError(f"{name} has {len(leaves)} entries for a state of {len(shapes)} tensors")

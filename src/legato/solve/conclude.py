@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..core.errors import SolveError
 from ..core.status import Status
-from ..engines import Task
+from ..engines import March, Task
 from ..paths import DensePath, RowsDensePath
 from ..solution import Solution, Stats, diagnosis
 from .request import Request
@@ -31,16 +31,18 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str)
     layout, plan, march, values = request.layout, request.plan, outcome.march, outcome.values
     batch = layout.batch_shape
     values = values or [task.y0.new_full((len(plan.save) if not plan.per_sample else 0, *task.y0.shape), float("nan"))]
-    good = (march.status == int(Status.SUCCESS)) | (march.status == int(Status.EVENT))
     main = values[0]
     if request.independent:
         main = main.reshape(main.shape[0], *batch, *main.shape[2:])
-    if on_failure == "nan" and not bool(good.all()):
-        shaped = good.view(*batch, *(1,) * (main.dim() - 1 - len(batch)))
-        main = torch.where(shaped, main, torch.full_like(main, float("nan")))
     if main.dtype != layout.dtype:
         main = main.to(layout.dtype)
     ts, mask = _solution_times(request, task, values)
+    if main.numel() and not bool(main.detach().isfinite().all()):
+        _refuse_nonfinite(main.detach(), ts, mask, march)
+    good = (march.status == int(Status.SUCCESS)) | (march.status == int(Status.EVENT))
+    if on_failure == "nan" and not bool(good.all()):
+        shaped = good.view(*batch, *(1,) * (main.dim() - 1 - len(batch)))
+        main = torch.where(shaped, main, torch.full_like(main, float("nan")))
     solution = Solution(
         ys=layout.unpack(main, leading=1),
         ts=ts,
@@ -64,19 +66,37 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str)
     return solution
 
 
+def _refuse_nonfinite(main: Tensor, ts: Tensor, mask: Tensor | None, march: March) -> None:
+    """Give the status NONFINITE to rows that reached their end, but with a value on the way that is not finite.
+
+    An end or an interpolant can overflow where the error estimate did not, or in the conversion to half precision.
+    """
+    rows = len(march.status)
+    finite = main.isfinite().reshape(len(main), rows, main.numel() // (len(main) * rows))
+    if mask is not None:
+        finite = finite | ~mask.reshape(len(mask), rows, 1)
+    whole = finite.all(dim=2)
+    bad = (march.status == int(Status.SUCCESS)) & ~whole.all(dim=0)
+    for row in bad.nonzero().squeeze(1).tolist():
+        place = int((~whole[:, row]).int().argmax())
+        times = ts if ts.dim() == 1 else ts[row]
+        march.status[row] = int(Status.NONFINITE)
+        march.t_reached[row] = times[max(place - 1, 0)]
+        march.component[row] = int((~finite[place, row]).int().argmax())
+
+
 def _solution_times(request: Request, task: Task, values: list[Tensor]) -> tuple[Tensor, Tensor | None]:
     """Return the times of the values, and the mask of those that are a sample's own."""
     plan, rows = request.plan, request.layout.rows
     if request.save == "steps" and task.y0.numel():
         if request.independent:
             table = task.outputs[0].step_times(rows)
-            return table, ~table.isnan().movedim(0, 1).reshape(-1, *request.layout.batch_shape)
+            return table, ~table.isnan().t().reshape(table.shape[1], *request.layout.batch_shape)
         return torch.tensor(task.outputs[0].step_ends, dtype=torch.float64, device=task.y0.device), None
     if not plan.per_sample:
         return plan.save.detach(), None
     save = plan.save.detach()
-    mask = ~save.isnan().movedim(0, 1)
-    return save, mask.reshape(-1, *request.layout.batch_shape)
+    return save, ~save.isnan().t().reshape(save.shape[1], *request.layout.batch_shape)
 
 
 def _path(request: Request, task: Task, values: list[Tensor]) -> DensePath | RowsDensePath:

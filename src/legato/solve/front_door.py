@@ -165,7 +165,7 @@ def _term(
     real = packed.real.dtype if packed.is_complex() else packed.dtype
     if time_dtype is not None and not time_dtype.is_floating_point:
         raise InputError(f"time_dtype is a floating dtype such as torch.float64; got {time_dtype}")
-    return ODETerm(
+    term = ODETerm(
         field,
         layout,
         args=args,
@@ -174,6 +174,8 @@ def _term(
         time_dtype=time_dtype or real,
         device=packed.device,
     )
+    term.check_args()
+    return term
 
 
 def _initial_state(y0: Any, layout: Layout) -> Tensor:

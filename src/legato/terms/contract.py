@@ -16,6 +16,10 @@ _IMPURE = (
     "the field's steps are computed again for the gradient, and that needs the same result for the same input; {what}. "
     "{remedy}, or pass gradient='direct'"
 )
+_NOT_BY_ROWS = (
+    "steps='independent' gives every row its own time, but the field mixes rows or needs the whole batch: {reason}. Pass "
+    "values that differ from sample to sample in args=, marked by args_batched=, or use steps='shared'"
+)
 
 
 def first_evaluation(term: Any, t0: Tensor, y0: Tensor, *, pure: bool, again: bool) -> Tensor:
@@ -57,7 +61,8 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
     """Return the term in the form in which every row may have its own time.
 
     The field is called with times `(rows, 1, ...)`, and compared on up to three rows with calls of its own, a batch of
-    one with a 0-d time. Where it does not give the same it is run under `vmap`; a state of several leaves always is.
+    one with a 0-d time. Where it does not give the same it is run under `vmap`; a state of several leaves always is. A
+    field that gives a row another value in the batch than alone at the same 0-d time mixes the rows, and is refused.
 
     Arguments:
         term: the right-hand side.
@@ -65,7 +70,7 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
         y0: the packed state.
 
     Raises:
-        FieldError: the field gives the same row by row neither directly nor under `vmap`.
+        FieldError: the field mixes rows, or gives the same row by row neither directly nor under `vmap`.
     """
     rows = min(3, len(y0))
     if rows == 0:
@@ -73,6 +78,7 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
     # No round fractions of the interval: a jump may lie there.
     place = torch.linspace(0.2613, 0.7384, len(y0), dtype=torch.float64, device=y0.device)
     times = (t0 + place * (t1 - t0)).to(term.time_dtype)
+    _refuse_mixing(term, times[0], y0, rows)
     candidates = [term, term.vmapped()] if term.layout.lone else [term.vmapped()]
     reason: Exception | str = ""
     for candidate in candidates:
@@ -85,15 +91,30 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
         except (RuntimeError, ValueError, IndexError) as error:
             reason = error
             continue
-        tolerance = 1e-3 if whole.dtype == torch.float32 else 1e-8
-        if torch.allclose(whole, alone, rtol=tolerance, atol=tolerance * _size(alone), equal_nan=True):
+        if _alike(whole, alone):
             return candidate
         reason = "a row of the batch has another value than the same row alone"
-    raise FieldError(
-        "steps='independent' gives every row its own time, but the field mixes rows or needs the whole batch: "
-        f"{reason}. Pass values that differ from sample to sample in args=, marked by args_batched=, or use "
-        "steps='shared'"
-    )
+    raise FieldError(_NOT_BY_ROWS.format(reason=reason))
+
+
+def _refuse_mixing(term: ODETerm, time: Tensor, y0: Tensor, rows: int) -> None:
+    """Refuse a field whose value of a row depends on the other rows."""
+    if len(y0) < 2:
+        return
+    try:
+        whole = _untouched(term, time, y0)[:rows]
+        alone = torch.cat([_alone(term, time, y0, row) for row in range(rows)])
+    except _InPlaceError:
+        raise
+    except (RuntimeError, ValueError, IndexError):
+        return  # what cannot be called so says nothing about mixing
+    if not _alike(whole, alone):
+        raise FieldError(_NOT_BY_ROWS.format(reason="a row alone has another value than the same row in the batch"))
+
+
+def _alike(whole: Tensor, alone: Tensor) -> bool:
+    tolerance = 1e-3 if whole.dtype == torch.float32 else 1e-8
+    return torch.allclose(whole, alone, rtol=tolerance, atol=tolerance * _size(alone), equal_nan=True)
 
 
 class _InPlaceError(FieldError):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.errors import FieldError
+from ..core.errors import FieldError, InputError
 from ..core.packing import Layout
 from ..core.structure import aligned, flatten
 
@@ -90,8 +90,25 @@ class ODETerm:
         The user's field keeps the number of axes it was written for: without batch axes it sees one sample, with
         several the samples lie along the first and the others have length 1.
         """
-        function = _RowsView(self.function, batch_dims)
-        return self._with(function=function, layout=layout)
+        function = _RowsView(self.function, batch_dims, self.args_batched)
+        args = _each_batched(self.args, self.args_batched, lambda leaf: leaf.reshape(-1, *leaf.shape[batch_dims:]))
+        return self._with(function=function, layout=layout, args=args)
+
+    def check_args(self) -> None:
+        """Refuse leaves of `args` that are marked as batched but have not one row per sample.
+
+        Raises:
+            InputError: a marked leaf is no tensor, or its leading axes are not those of the batch.
+        """
+        leaves, _ = flatten(self.args)
+        batch = self.layout.batch_shape
+        for place, (leaf, flag) in enumerate(zip(leaves, _flags(self.args_batched, len(leaves)), strict=True)):
+            if flag and not (isinstance(leaf, Tensor) and leaf.shape[: len(batch)] == batch):
+                got = f"shape {tuple(leaf.shape)}" if isinstance(leaf, Tensor) else type(leaf).__name__
+                raise InputError(
+                    f"leaf {place} of args is marked by args_batched, so its leading axes are those of the batch, "
+                    f"{tuple(batch)}; got {got}"
+                )
 
     def fresh(self) -> ODETerm:
         """Return the term as the reverse sweep needs it: here, itself."""
@@ -212,15 +229,21 @@ class ODETerm:
 class _RowsView:
     """A user's field for states with `batch_dims` batch axes, seen as one for states with one."""
 
-    def __init__(self, function: Callable[..., Any], batch_dims: int) -> None:
-        self.function, self.batch_dims = function, batch_dims
+    def __init__(self, function: Callable[..., Any], batch_dims: int, args_batched: Any) -> None:
+        self.function, self.batch_dims, self.args_batched = function, batch_dims, args_batched
 
     def __call__(self, t: Tensor, state: Any, *args: Any) -> Any:
         if self.batch_dims == 0:
             inner = self._each(state, lambda leaf: leaf[0])
+            args = tuple(_each_batched(part, self.args_batched, lambda leaf: leaf[0]) for part in args)
             return self._each(self.function(t.reshape(()), inner, *args), lambda leaf: leaf[None])
         ones = (1,) * (self.batch_dims - 1)
-        inner = self._each(state, lambda leaf: leaf.reshape(leaf.shape[0], *ones, *leaf.shape[1:]))
+
+        def spread(leaf: Tensor) -> Tensor:
+            return leaf.reshape(leaf.shape[0], *ones, *leaf.shape[1:])
+
+        inner = self._each(state, spread)
+        args = tuple(_each_batched(part, self.args_batched, spread) for part in args)
         result = self.function(t.reshape(*t.shape[:1], *ones, *t.shape[1:]) if t.dim() else t, inner, *args)
         return self._each(result, lambda leaf: leaf.reshape(leaf.shape[0], *leaf.shape[self.batch_dims :]))
 
@@ -295,11 +318,16 @@ class OnRows:
 
 def pick_rows(args: Any, args_batched: Any, index: Tensor) -> Any:
     """Return `args` with the leaves marked in `args_batched` cut down to the rows in `index`."""
+    return _each_batched(args, args_batched, lambda leaf: leaf[index])
+
+
+def _each_batched(args: Any, args_batched: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """Return `args` with a function applied to the leaves marked in `args_batched`."""
     if args is None or args_batched is False:
         return args
     leaves, rebuild = flatten(args)
     flags = _flags(args_batched, len(leaves))
-    return rebuild([leaf[index] if flag else leaf for leaf, flag in zip(leaves, flags, strict=True)])
+    return rebuild([function(leaf) if flag else leaf for leaf, flag in zip(leaves, flags, strict=True)])
 
 
 def _flags(args_batched: Any, count: int) -> list[bool]:
