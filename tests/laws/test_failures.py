@@ -339,3 +339,80 @@ def test_a_discontinuity_ends_in_an_answer_or_a_status_but_never_in_a_hang(steps
     solution = legato.solve(field, start()[0], (0.0, 1.0), steps=steps, max_steps=120, **KEEP)
     assert all(code in {int(status) for status in Status} - {0} for code in solution.status.tolist())
     assert torch.equal(solution.ys[0].isnan().any(-1), solution.status != Status.SUCCESS)
+
+
+# More than one failure, and failures that the error estimate does not see
+
+
+def test_rows_that_fail_one_after_the_other_leave_the_others_their_steps() -> None:
+    """Each of thirty blow-ups takes some 470 attempts; none of them is counted against the last row."""
+    y0 = torch.cat([torch.linspace(0.5, 5, 30, dtype=torch.float64), torch.tensor([0.1], dtype=torch.float64)])[:, None]
+    solution = legato.solve(lambda t, y: y**2, y0, (0.0, 3.0), **KEEP)
+    assert solution.status[-1] == Status.SUCCESS
+    assert abs(float(solution.ys[-1, -1]) - 1 / 7) < 1e-6
+    assert not (solution.status[:-1] == Status.SUCCESS).any()
+
+
+@pytest.mark.parametrize("steps", MODES)
+@pytest.mark.parametrize("shape", [(1, 2), (2, 2)])
+def test_failures_are_isolated_in_batches_of_two_axes(shape: tuple[int, int], steps: str) -> None:
+    ends = torch.tensor([10.0, 0.5], dtype=torch.float64).expand(shape)[..., None]
+    y0 = torch.ones(*shape, 1, dtype=torch.float64)
+    solution = legato.solve(
+        lambda t, y, ends: -torch.sqrt(ends - t) * y,
+        y0,
+        (0.0, 1.0),
+        ends,
+        args_batched=True,
+        batch_dims=2,
+        steps=steps,
+        **KEEP,
+    )
+    assert (solution.status == torch.tensor([Status.SUCCESS, Status.NONFINITE])).all()
+    exact = math.exp(-2 / 3 * (10**1.5 - 9**1.5))
+    assert ((solution.ys[-1, :, 0, 0] - exact).abs() < 1e-6).all()
+
+
+def test_large_numbers_are_not_taken_for_failures() -> None:
+    """The square of 1e25 overflows in float32, the number does not."""
+    y0 = torch.tensor([[1e25, 1e25], [1.0, 1.0]])
+    solution = legato.solve(nan_after, y0, (0.0, 1.0), torch.tensor([[0.0], [1.0]]), args_batched=True, **KEEP)
+    assert solution.status.tolist() == [Status.SUCCESS, Status.NONFINITE]
+
+
+@pytest.mark.parametrize("steps", MODES)
+@pytest.mark.parametrize("solver", ["tsit5", "bosh3"])
+def test_an_end_that_overflows_is_no_success(solver: str, steps: str) -> None:
+    y0 = torch.full((1, 1), 3e38)
+    solution = legato.solve(lambda t, y: torch.full_like(y, 1e38), y0, (0.0, 1.0), solver=solver, steps=steps, **KEEP)
+    assert solution.status.tolist() == [Status.NONFINITE]
+
+
+def test_an_end_that_overflows_in_half_precision_is_no_success() -> None:
+    def field(t: Tensor, y: Tensor) -> Tensor:
+        return torch.full_like(y, 5e4)
+
+    solution = legato.solve(field, torch.zeros(1, 1, dtype=torch.float16), [0.0, 0.5, 2.0], **KEEP)
+    assert solution.status.tolist() == [Status.NONFINITE]
+    assert solution.t_reached.tolist() == [0.5]
+
+
+@pytest.mark.parametrize("steps", MODES)
+def test_an_interpolated_value_that_is_not_finite_is_no_success(steps: str) -> None:
+    def field(t: Tensor, y: Tensor) -> Tensor:
+        return torch.where(t >= 1, torch.nan, -y)
+
+    times = [0.0, 0.9, 1.0]
+    y0 = torch.ones(1, 1, dtype=torch.float64)
+    solution = legato.solve(field, y0, times, solver="midpoint", dt0=0.25, steps=steps, **KEEP)
+    assert solution.status.tolist() == [Status.NONFINITE]
+
+
+@pytest.mark.parametrize("steps", MODES)
+def test_constant_steps_below_the_times_resolution_are_not_enlarged(steps: str) -> None:
+    span, options = (1e5, 1e5 + 2), {"solver": "euler", "dt0": 1e-3, "steps": steps}
+    y0 = torch.ones(1, 1)
+    assert legato.solve(lambda t, y: -y, y0, span, **options, **KEEP).status.tolist() == [Status.TIME_RESOLUTION]
+    finer = legato.solve(lambda t, y: -y, y0, span, **options, time_dtype=torch.float64)
+    assert finer.stats.accepted.tolist() == [2000]
+    assert abs(float(finer.ys) - 0.999**2000) < 1e-4

@@ -243,3 +243,62 @@ def test_a_field_that_mixes_samples_is_refused_under_independent_steps() -> None
     with pytest.raises(FieldError, match="mixes rows"):
         legato.solve(field, start()[0], (0.0, 1.0), steps="independent")
     assert legato.solve(field, start()[0], (0.0, 1.0)).ys.isfinite().all()
+
+
+# Fields that meet the rest of torch
+
+
+class Hamiltonian(torch.nn.Module):
+    """A field that is itself a gradient, with autograd switched on inside or left as it is."""
+
+    def __init__(self, *, switched_on: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.energy = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)).double()
+        self.switched_on = switched_on
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        with torch.set_grad_enabled(self.switched_on or torch.is_grad_enabled()):
+            y = y.requires_grad_(True)
+            (slope,) = torch.autograd.grad(self.energy(y).sum(), y, create_graph=True)
+        return torch.stack([slope[:, 1], -slope[:, 0]], dim=-1)
+
+
+@pytest.mark.parametrize("switched_on", [True, False])
+def test_a_field_that_is_a_gradient_has_the_gradients_of_direct(switched_on: bool) -> None:
+    field, found = Hamiltonian(switched_on=switched_on), {}
+    for gradient in ("discrete", "direct"):
+        y0 = start()[0][:, :2].clone()
+        for _ in range(2):
+            field.zero_grad()
+            legato.solve(field, y0, (0.0, 1.0), gradient=gradient).ys.pow(2).sum().backward()
+        found[gradient] = field.energy[0].weight.grad
+        assert gradient == "direct" or not y0.requires_grad
+    torch.testing.assert_close(found["discrete"], found["direct"], rtol=1e-9, atol=1e-12)
+    with torch.no_grad():
+        assert legato.solve(field, start()[0][:, :2], (0.0, 1.0)).ys.isfinite().all()
+
+
+@pytest.mark.parametrize("steps", ["shared", "independent"])
+def test_inference_mode_changes_no_value(steps: str) -> None:
+    net = torch.nn.Linear(2, 2).double()
+    given = {"steps": steps, "dense": True}
+    usual = legato.solve(lambda t, y: net(y), start()[0][:, :2], (0.0, 1.0), **given)
+    with torch.inference_mode():
+        inferred = legato.solve(lambda t, y: net(y), start()[0][:, :2], (0.0, 1.0), **given)
+        assert torch.equal(inferred.ys, usual.ys)
+        assert torch.equal(inferred(0.5), usual(0.5))
+
+
+def test_autocast_gives_the_gradients_of_direct_and_leaves_later_layers_theirs() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2))
+    y0, found = torch.ones(3, 2), {}
+    for gradient in ("discrete", "direct"):
+        net.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            ys = legato.solve(lambda t, y: net(y), y0, (0.0, 1.0), gradient=gradient, rtol=1e-2, atol=1e-2).ys
+            last = net(y0)
+        (ys.sum() + last.float().sum()).backward()
+        found[gradient] = net[0].weight.grad.clone()
+    torch.testing.assert_close(found["discrete"], found["direct"], rtol=2e-2, atol=2e-2)

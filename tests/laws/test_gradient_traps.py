@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -292,3 +293,83 @@ def test_what_a_failed_row_reached_has_its_gradient_and_what_it_did_not_has_none
     (found,) = torch.autograd.grad(solution.ys.nan_to_num(0.0).sum() + 0 * solution.ys[1:2].sum(), y0)
     (wanted,) = torch.autograd.grad(legato.solve(failing, y0, [0.0, 0.25], (p, 0 * flag), **options).ys.sum(), y0)
     torch.testing.assert_close(found, wanted, rtol=1e-7, atol=0)
+
+
+# What changes between the solve and its backward pass
+
+
+class Gained(torch.nn.Module):
+    """A field that reads an attribute without a gradient, and drops components while it trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate = torch.nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+        self.gain = torch.tensor(1.0, dtype=torch.float64)
+        self.drop = torch.nn.Dropout(0.5)
+        self.eval()
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return self.drop(self.rate * self.gain * y)
+
+
+def assigned(field: Gained) -> None:
+    field.gain = torch.tensor(-2.0, dtype=torch.float64)
+
+
+def in_place(field: Gained) -> None:
+    field.gain.fill_(3.0)
+
+
+def to_training(field: Gained) -> None:
+    field.train()
+
+
+@pytest.mark.parametrize("steps", MODES)
+@pytest.mark.parametrize("change", [assigned, in_place, to_training])
+def test_a_field_that_is_another_in_the_backward_pass_raises(change: Any, steps: str) -> None:
+    field = Gained()
+    ys = legato.solve(field, start(), (0.0, 1.0), steps=steps).ys
+    change(field)
+    with pytest.raises(GradientError, match="something that the field uses has changed"):
+        ys.sum().backward()
+
+
+def test_a_control_that_is_assigned_from_segment_to_segment_raises_in_the_backward_pass() -> None:
+    field, y = Gained(), start()
+    for gain in (1.0, -2.0):
+        field.gain = torch.tensor(gain, dtype=torch.float64)
+        y = legato.solve(field, y, (0.0, 1.0)).ys[-1]
+    with pytest.raises(GradientError, match="args="):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("solver", ["tsit5", "dop853", "rk4"])
+@pytest.mark.parametrize("steps", MODES)
+def test_rounding_alone_is_never_taken_for_a_change(steps: str, solver: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(8, 64), torch.nn.Tanh(), torch.nn.Linear(64, 8)).to(dtype)
+    y0 = torch.randn(33, 8, dtype=dtype) * torch.logspace(-6, 6, 33, dtype=dtype)[:, None]
+    for tolerance in (1e-3, 1e-6 if dtype == torch.float32 else 1e-10):
+        options = {"dt0": 0.05} if solver == "rk4" else {"rtol": tolerance, "atol": tolerance * 1e-3}
+        legato.solve(lambda t, y: 5 * net(y), y0, (0.0, 3.0), solver=solver, steps=steps, **options).ys.sum().backward()
+
+
+# A failed row that the field cannot leave out
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS)
+def test_a_masked_loss_is_finite_where_the_failed_row_is_still_evaluated(gradient: str) -> None:
+    """The field holds a value per sample, so it cannot take a part of the batch."""
+    rate = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    ends = torch.tensor([[10.0], [0.5], [10.0]], dtype=torch.float64)
+    y0 = torch.ones(3, 1, dtype=torch.float64)
+
+    def field(t: Tensor, y: Tensor) -> Tensor:
+        return -rate * torch.sqrt(ends - t) * y
+
+    solution = legato.solve(field, y0, (0.0, 1.0), gradient=gradient, on_failure="partial")
+    good = (solution.status == legato.Status.SUCCESS)[None, :, None]
+    (found,) = torch.autograd.grad(torch.where(good, solution.ys, 0.0).sum(), rate)
+    exponent = 2 / 3 * (10**1.5 - 9**1.5)
+    torch.testing.assert_close(found.item(), -2 * exponent * math.exp(-exponent), rtol=1e-6, atol=0)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 import legato
 from legato.core.errors import FieldError, InputError
+from legato.core.structure import flatten
 
 # Times
 
@@ -381,3 +382,38 @@ def test_a_field_of_one_scalar_time_works_under_independent_steps() -> None:
 
     solution = legato.solve(broadcasting_wrongly, start(), (0.0, t1), **TIGHT)
     close(solution.ys[0], start() * torch.exp(-(t1**2) / 2)[:, None])
+
+
+EMPTY = [
+    ((torch.ones(0, 2), torch.ones(0, 3)), (0.0, 1.0)),
+    (torch.ones(0, 2), torch.ones(0, 3)),
+    (torch.ones(0, 2), (torch.ones(0), 1.0)),
+    ({"a": torch.ones(0, 2)}, [0.0, 0.5, 1.0]),
+    (torch.ones(3, 0), torch.ones(3, 4)),
+]
+
+
+@pytest.mark.parametrize(("y0", "t"), EMPTY)
+def test_a_batch_of_nothing_is_solved_at_once(y0: Any, t: Any) -> None:
+    ys = legato.solve(lambda t, y: y, y0, t).ys
+    given, solved = flatten(y0)[0], flatten(ys)[0]
+    assert [leaf.shape[1:] for leaf in solved] == [leaf.shape for leaf in given]
+    assert legato.odeint(lambda t, y: y, torch.ones(0, 2), torch.tensor([0.0, 1.0])).shape == (2, 0, 2)
+
+
+@pytest.mark.parametrize("steps", MODES)
+@pytest.mark.parametrize("rows", [2, 5])
+def test_batched_args_have_a_row_per_sample(rows: int, steps: str) -> None:
+    with pytest.raises(InputError, match="leading axes are those of the batch"):
+        legato.solve(
+            lambda t, y, rate: -rate.sum() * y, start(), (0.0, 1.0), torch.ones(rows, 1), args_batched=True, steps=steps
+        )
+
+
+@pytest.mark.parametrize("steps", MODES)
+def test_batched_args_follow_a_batch_of_two_axes(steps: str) -> None:
+    rate = torch.rand(2, 3, 1, dtype=torch.float64)
+    y0 = torch.ones(2, 3, 1, dtype=torch.float64)
+    options = {"args_batched": True, "batch_dims": 2, "steps": steps}
+    ys = legato.solve(lambda t, y, rate: -rate * y, y0, (0.0, 1.0), rate, **options).ys
+    torch.testing.assert_close(ys[-1], torch.exp(-rate), rtol=1e-6, atol=0)

@@ -17,8 +17,8 @@ _IMPURE = (
     "{remedy}, or pass gradient='direct'"
 )
 _NOT_BY_ROWS = (
-    "steps='independent' gives every row its own time, but the field mixes rows or needs the whole batch: {reason}. Pass "
-    "values that differ from sample to sample in args=, marked by args_batched=, or use steps='shared'"
+    "steps='independent' gives every row its own time, but the field mixes rows or needs the whole batch: {reason}. "
+    "Pass values that differ from sample to sample in args=, marked by args_batched=, or use steps='shared'"
 )
 
 

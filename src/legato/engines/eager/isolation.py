@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...core.norms import row_norms
 from ...core.status import Status
-from ...terms.ode import OnRows
+from ...terms import OnRows
 
 __all__ = ["Ledger", "Offenders", "find_offenders", "without_rows"]
 

@@ -240,7 +240,7 @@ class _SharedMarch:
         return 10 * resolution(self.t, self.term.time_dtype) if limit is None else limit
 
     def _resolvable(self) -> bool:
-        """Whether the field's time can tell the ends of the interval, and constant steps, apart; closes every row if not."""
+        """Whether the field's time resolves the interval and constant steps; closes every row if not."""
         task = self.task
         dtype = self.term.time_dtype
         finest = resolution(max(abs(task.t0), abs(task.t1)), dtype)
