@@ -139,9 +139,9 @@ class TestGradients:
     @pytest.mark.parametrize("method", GRID)
     def test_on_a_coarse_grid_the_gradient_is_that_of_the_steps_taken(self, method: str) -> None:
         def gradients(solver: Callable[..., Any]) -> tuple[Tensor, ...]:
-            field, y0 = Decay(), self.y0.clone().requires_grad_()
-            loss = (solver(field, y0, self.t, method=method) * self.weights).sum()
-            return torch.autograd.grad(loss, (y0, field.rate, field.drive))
+            field, y0, t = Decay(), self.y0.clone().requires_grad_(), self.t.clone().requires_grad_()
+            loss = (solver(field, y0, t, method=method) * self.weights).sum()
+            return torch.autograd.grad(loss, (y0, t, field.rate, field.drive))
 
         theirs = gradients(peer.odeint)
         for ours in (legato.odeint, legato.odeint_adjoint):

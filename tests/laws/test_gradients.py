@@ -184,52 +184,6 @@ def test_gradcheck_by_the_parameters_of_a_module(steps: str, gradient: str) -> N
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("solver", ["tsit5", "dop853", "bosh3", "rk4", "heun2"])
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_gradcheck_by_the_start_the_end_and_every_save_time(solver: str, gradient: str, sign: float) -> None:
-    """The constant step does not divide the interval, so that no perturbation adds a step."""
-    grid = sign * torch.tensor([0.0, 0.31, 0.4, 0.77, 1.0], dtype=torch.float64)
-
-    def run(t: Tensor, y0: Tensor) -> Tensor:
-        return legato.solve(field, y0, t, rates(), solver=solver, controller=Constant(0.23), gradient=gradient).ys
-
-    assert torch.autograd.gradcheck(run, (leaf(grid), leaf(start())), fast_mode=True)
-
-
-@pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("steps", MODES)
-def test_gradcheck_by_the_ends_of_a_span(steps: str, gradient: str) -> None:
-    def run(t0: Tensor, t1: Tensor) -> Tensor:
-        options = {"solver": "tsit5", "controller": Constant(0.23), "steps": steps, "gradient": gradient}
-        return legato.solve(field, start(), (t0, t1), rates(), **options).ys
-
-    ends = leaf(torch.tensor(0.1).double()), leaf(torch.tensor(0.9).double())
-    assert torch.autograd.gradcheck(run, ends)
-
-
-@pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("solver", ["tsit5", "dop853", "rk4"])
-def test_gradcheck_by_times_of_every_sample(solver: str, gradient: str) -> None:
-    grid = torch.tensor([[0.0, 0.31, 1.0], [1.5, 0.4, -0.1]], dtype=torch.float64)
-
-    def run(t: Tensor, y0: Tensor, p: Tensor) -> Tensor:
-        return legato.solve(field, y0, t, p, solver=solver, controller=Constant(0.23), gradient=gradient).ys
-
-    assert torch.autograd.gradcheck(run, (leaf(grid), leaf(start()), leaf(rates())), fast_mode=True)
-
-
-@pytest.mark.parametrize("gradient", GRADIENTS)
-def test_gradcheck_by_ragged_times(gradient: str) -> None:
-    def run(first: Tensor, second: Tensor) -> Tensor:
-        grids = [first, second]
-        options = {"solver": "tsit5", "controller": Constant(0.23), "gradient": gradient}
-        return legato.solve(field, start(), grids, rates(), **options).ys.nan_to_num()
-
-    grids = torch.tensor([0.0, 0.5]).double(), torch.tensor([0.2, 0.3, 0.9]).double()
-    assert torch.autograd.gradcheck(run, tuple(leaf(grid) for grid in grids), fast_mode=True)
-
-
-@pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("steps", MODES)
 def test_gradgradcheck_by_state_args_and_captured_tensors(steps: str, gradient: str) -> None:
     def run(y0: Tensor, p: Tensor, gain: Tensor) -> Tensor:
@@ -241,45 +195,6 @@ def test_gradgradcheck_by_state_args_and_captured_tensors(steps: str, gradient: 
 
     gain = torch.tensor(1.1, dtype=torch.float64)
     assert torch.autograd.gradgradcheck(run, (leaf(start(1)), leaf(rates()), leaf(gain)), fast_mode=True)
-
-
-@pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("steps", MODES)
-def test_gradgradcheck_by_times(steps: str, gradient: str) -> None:
-    def run(t: Tensor, y0: Tensor) -> Tensor:
-        options = {"solver": "bosh3", "controller": Constant(0.4), "steps": steps, "gradient": gradient}
-        return legato.solve(field, y0, t, rates(), **options).ys
-
-    grid = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
-    assert torch.autograd.gradgradcheck(run, (leaf(grid), leaf(start(1))), fast_mode=True)
-
-
-def test_the_gradient_by_the_end_is_the_field_there_and_by_the_start_minus_the_flow_of_the_field() -> None:
-    """dy(t1)/dt1 = f(t1, y(t1)); for y' = p y, dy(t1)/dt0 = -p y(t1)."""
-    t0, t1 = leaf(torch.tensor(0.0).double()), leaf(torch.tensor(2.0).double())
-    y0 = torch.tensor([[1.0], [3.0]], dtype=torch.float64)
-    for steps in MODES:
-        end = legato.solve(lambda t, y: 0.5 * y, y0, (t0, t1), rtol=1e-10, atol=1e-10, steps=steps).ys.sum()
-        by_start, by_end = torch.autograd.grad(end, (t0, t1))
-        assert float(by_end) == pytest.approx(0.5 * end.item(), rel=1e-8)
-        assert float(by_start) == pytest.approx(-0.5 * end.item(), rel=1e-8)
-
-
-@pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("steps", MODES)
-def test_a_jump_stays_where_it_is_when_the_start_moves(steps: str, gradient: str) -> None:
-    """y' = 1 before 0.5 and 3 after: y(1) = y0 + (0.5 - t0) + 3 (t1 - 0.5)."""
-    t0, t1 = leaf(torch.tensor(0.0).double()), leaf(torch.tensor(1.0).double())
-
-    def field(t: Tensor, y: Tensor) -> Tensor:
-        return torch.where(t < 0.5, 1.0, 3.0) + torch.zeros_like(y)
-
-    options = {"steps": steps, "gradient": gradient, "jumps": [0.5]}
-    end = legato.solve(field, torch.zeros(1, 1, dtype=torch.float64), (t0, t1), **options).ys
-    by_start, by_end = torch.autograd.grad(end.sum(), (t0, t1))
-    assert float(end.detach()) == pytest.approx(2.0, rel=1e-9)
-    assert float(by_start) == pytest.approx(-1.0, rel=1e-9)
-    assert float(by_end) == pytest.approx(3.0, rel=1e-9)
 
 
 # Agreement

@@ -179,10 +179,11 @@ def grid_settings(
         raise OptionError(f"options['interp']={interp!r} is not known; {nearest(str(interp), ('cubic', 'linear'))}")
     if not isinstance(perturb, bool):
         raise InputError(f"options['perturb'] is True or False; got {perturb!r}")
-    times = _step_times(options, func, y0, t)
+    moving = _step_times(options, func, y0, t)
+    times = tuple(moving.detach().tolist())
     return {
         "solver": _with_straight_lines(solver) if interp == "linear" else solver,
-        "controller": Grid(times),
+        "controller": Grid(moving if moving.requires_grad else times),
         "max_steps": len(times) + 1,
         "jumps": times if perturb else (),
     }
@@ -231,28 +232,30 @@ def largest_rms(state: tuple[Tensor, ...]) -> Tensor:
     return torch.stack([torch.linalg.vector_norm(part) / max(part.numel(), 1) ** 0.5 for part in state]).amax()
 
 
-def _step_times(options: dict[str, Any], func: Callable[..., Any], y0: Any, t: Tensor) -> tuple[float, ...]:
-    """Return the times at which steps begin and end."""
+def _step_times(options: dict[str, Any], func: Callable[..., Any], y0: Any, t: Tensor) -> Tensor:
+    """Return the times at which steps begin and end, with their gradient, in float64."""
     size, constructor = options.get("step_size"), options.get("grid_constructor")
-    given = tuple(t.detach().double().tolist())
     if size is None and constructor is None:
-        return given
+        return t.double()
+    given = (float(t[0].detach()), float(t[-1].detach()))
     if size is not None and constructor is not None:
         raise InputError("options has both step_size and grid_constructor; give one of them")
     if size is not None:
-        return _even_times(given[0], given[-1], _number(options, "step_size", 0.0))
+        even = torch.tensor(_even_times(*given, _number(options, "step_size", 0.0)), dtype=torch.float64)
+        moves = (t - t.detach()).double()
+        return even.to(t.device) + torch.cat([moves[:1].expand(len(even) - 1), moves[-1:]])
     if not callable(constructor):
         raise InputError(f"options['grid_constructor'] is a function (func, y0, t) -> times; got {constructor!r}")
     grid = constructor(func, y0, t)
     if not (isinstance(grid, Tensor) and grid.dim() == 1 and len(grid)):
         raise InputError("options['grid_constructor'] must return a 1-D tensor of times")
-    times = tuple(grid.detach().double().tolist())
-    if times[0] != given[0] or times[-1] != given[-1]:
+    ends = (float(grid[0].detach()), float(grid[-1].detach()))
+    if ends != given:
         raise InputError(
-            f"options['grid_constructor'] returned times from {times[0]} to {times[-1]}; they must begin and end as t "
-            f"does, at {given[0]} and {given[-1]}"
+            f"options['grid_constructor'] returned times from {ends[0]} to {ends[1]}; they must begin and end as t "
+            f"does, at {given[0]} and {given[1]}"
         )
-    return times
+    return grid.double()
 
 
 def _even_times(t0: float, t1: float, size: float) -> tuple[float, ...]:

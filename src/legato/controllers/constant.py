@@ -56,11 +56,14 @@ class Grid(Constant):
     """Step from one given time to the next.
 
     Arguments:
-        times: where steps begin and end, in the direction of the solve; the interval's ends are added by the solve.
+        times: where steps begin and end, in the direction of the solve; the interval's ends are added by the solve. A
+            1-D tensor may carry a gradient.
     """
 
-    def __init__(self, times: Sequence[float]) -> None:
-        self.times = tuple(float(time) for time in times)
+    def __init__(self, times: Sequence[float] | Tensor) -> None:
+        self.given = times
+        plain = times.detach().tolist() if isinstance(times, Tensor) else times
+        self.times = tuple(float(time) for time in plain)
         if not all(math.isfinite(time) for time in self.times):
             raise InputError("the times of a step grid must be finite")
         self.dt = math.inf

@@ -34,46 +34,77 @@ class Limits(NamedTuple):
 
 
 class Ties(NamedTuple):
-    """How a step's times depend on those of the solve: bools, or masks of one entry per row.
+    """How a step's times depend on those of the solve, by the knots of its clock: numbers, or one entry per row.
 
     Attributes:
-        to_start: whether no forced stop lies between the start and the step, so that the step moves with the start.
-        to_end: whether it lands on the end.
-        to_stop: whether it lands on a forced stop.
+        begin: the last knot that the march had reached when the step began.
+        end: the knot that it lands on, or -1.
     """
 
-    to_start: Any
-    to_end: Any
-    to_stop: Any
+    begin: Any
+    end: Any
 
 
 class Clock(NamedTuple):
-    """The times of a solve where they carry a gradient: 0-d `t0` and `t1`, and the save times."""
+    """The times of a solve where they carry a gradient.
+
+    Its knots are the start, 0, the forced stops, 1 to K, and the end, K + 1.
+
+    Attributes:
+        t0, t1: the ends, 0-d, or one entry per row.
+        times: the save times.
+        stops: the forced stops, `(K,)`, as in `Task`.
+    """
 
     t0: Tensor
     t1: Tensor
     times: Tensor
+    stops: Tensor
 
     def step(
         self, ties: Ties, t0: Any, t1: Any, dt: Any, *, rows: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return `t0, t1, dt` of a step as tensors of the same values that move with the clock's.
 
-        A step begins at `clock.t0` plus step sizes that do not depend on the times, until a forced stop has been
-        passed; only a step that lands on the end or on a stop has a size that depends on them.
+        A step begins at the last knot passed plus step sizes that do not depend on the times; only a step that lands on
+        a knot has a size that depends on them.
 
         Arguments:
-            ties: how the step is tied to the ends and to stops.
+            ties: how the step is tied to the knots.
             t0, t1, dt: where the step begins and ends as the field sees it, and its size: numbers, or tensors of one
                 entry per row.
             rows: the rows that take the step, or None for all.
         """
-        start, end = (part if rows is None else part[rows] for part in (self.t0, self.t1))
-        with_start, with_end = (part - part.detach() for part in (start, end))
-        begin_moves = torch.where(_mask(ties.to_start, start), with_start, 0.0)
-        lands = _mask(ties.to_end, start) | _mask(ties.to_stop, start)
-        end_moves = torch.where(_mask(ties.to_end, start), with_end, torch.where(lands, 0.0, begin_moves))
-        return begin_moves + t0, end_moves + t1, end_moves - begin_moves + dt
+        moves = self.moves() if rows is None or self.t0.dim() == 0 else self.moves()[rows]
+        if isinstance(ties.begin, Tensor):
+            begin = moves.gather(1, ties.begin[:, None]).squeeze(1)
+            landed = moves.gather(1, ties.end.clamp(min=0)[:, None]).squeeze(1)
+            end = torch.where(ties.end < 0, begin, landed)
+        else:
+            begin = moves[ties.begin]
+            end = begin if ties.end < 0 else moves[ties.end]
+        return begin + t0, end + t1, end - begin + dt
+
+    def moving(self, times: Tensor) -> Tensor:
+        """Return the times at which steps began and ended, moving with the knots as those steps do.
+
+        Arguments:
+            times: `(steps + 1,)`, or `(rows, most steps + 1)` padded with NaN, in the direction of the march.
+        """
+        t0, t1 = self.t0.detach()[..., None], self.t1.detach()[..., None]
+        sign = torch.where(t1 >= t0, 1.0, -1.0)
+        stops = self.stops.detach() * sign
+        passed = (stops > t0 * sign)[..., None, :] & (stops[..., None, :] <= (times * sign)[..., None])
+        last = torch.where(passed, stops[..., None, :], -torch.inf).max(dim=-1).indices + 1 if len(self.stops) else 0
+        knot = torch.where(passed.any(dim=-1), last, 0)
+        knot = torch.where(times == t1, len(self.stops) + 1, knot)
+        return times + self.moves().gather(-1, knot)
+
+    def moves(self) -> Tensor:
+        """Return zeros that move with the knots, `(K + 2,)` or `(rows, K + 2)`."""
+        stops = self.stops.expand(*self.t0.shape, len(self.stops))
+        knots = torch.cat([self.t0[..., None], stops, self.t1[..., None]], dim=-1)
+        return knots - knots.detach()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +208,3 @@ class March:
     def device(self) -> torch.device:
         """The device of the per-row results."""
         return self.status.device
-
-
-def _mask(value: Any, like: Tensor) -> Tensor:
-    return torch.as_tensor(value, device=like.device)

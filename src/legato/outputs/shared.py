@@ -76,8 +76,8 @@ class SaveTimes:
             times: all save times as a tensor that carries a gradient, or None.
         """
         first, last, at_end = slots
-        if times is not None and last != len(self.times):
-            at_end = 0
+        if times is not None:
+            at_end = 1 if at_end and last == len(self.times) else 0  # only the last moves with the end
         inside = last - at_end
         parts = []
         if inside > first:

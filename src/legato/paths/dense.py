@@ -74,18 +74,19 @@ class RowsDensePath(NamedTuple):
 
 def _locate(knots: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return each time's step, its place within it, and the step's signed size."""
+    marks = knots.detach()
     if len(knots) < 2:
-        if bool((t != knots[0]).any()):
-            raise InputError(f"the solution is known only at t = {float(knots[0])}")
+        if bool((t != marks[0]).any()):
+            raise InputError(f"the solution is known only at t = {float(marks[0])}")
         return torch.zeros_like(t, dtype=torch.int64), torch.zeros_like(t), torch.ones_like(t)
-    sign = 1.0 if knots[-1] >= knots[0] else -1.0
-    outside = (t * sign < knots[0] * sign) | (t * sign > knots[-1] * sign) | t.isnan()
+    sign = 1.0 if marks[-1] >= marks[0] else -1.0
+    outside = (t * sign < marks[0] * sign) | (t * sign > marks[-1] * sign) | t.isnan()
     if bool(outside.any()):
         worst = float(t[outside][0])
         raise InputError(
-            f"t = {worst} lies outside the interval that was solved, {float(knots[0])} to {float(knots[-1])}"
+            f"t = {worst} lies outside the interval that was solved, {float(marks[0])} to {float(marks[-1])}"
         )
-    step = torch.searchsorted((knots * sign).contiguous(), (t * sign).contiguous(), right=True) - 1
+    step = torch.searchsorted((marks * sign).contiguous(), (t.detach() * sign).contiguous(), right=True) - 1
     step = step.clamp(0, len(knots) - 2)
     size = knots[step + 1] - knots[step]
     return step, (t - knots[step]) / size, size

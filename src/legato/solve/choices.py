@@ -68,13 +68,17 @@ def choose_controller(controller: Any, solver: Any, dt0: float | None) -> Any:
 
 
 class Method(NamedTuple):
-    """How to march: what steps, what decides their sizes, within which bounds, with which forced stops and jumps."""
+    """How to march: what steps, what decides their sizes, within which bounds, with which forced stops and jumps.
+
+    `moving` holds the stops and then the jumps as a tensor, where any of them requires a gradient.
+    """
 
     solver: Any
     controller: Any
     limits: Limits
     stops: tuple[float, ...]
     jumps: tuple[float, ...]
+    moving: Tensor | None
 
 
 def choose_method(
@@ -99,8 +103,8 @@ def choose_method(
     limits = _limits(
         dt0=dt0, dt_min=dt_min, dt_max=dt_max, max_steps=max_steps, force_dt_min=force_dt_min, controller=control
     )
-    own = control.times if isinstance(control, Grid) else ()
-    return Method(chosen, control, limits, _times((*stops, *own), "stops"), _times(jumps, "jumps"))
+    forced = (*stops, *(control.given if isinstance(control, Grid) else ()))
+    return Method(chosen, control, limits, _times(forced, "stops"), _times(jumps, "jumps"), _moving((*forced, *jumps)))
 
 
 def choose_tolerances(rtol: Any, atol: Any, layout: Layout, like: Tensor) -> Tolerances:
@@ -126,10 +130,16 @@ def choose_tolerances(rtol: Any, atol: Any, layout: Layout, like: Tensor) -> Tol
 
 
 def _times(given: Sequence[float], name: str) -> tuple[float, ...]:
-    times = tuple(float(time) for time in given)
+    times = tuple(float(time.detach() if isinstance(time, Tensor) else time) for time in given)
     if not all(math.isfinite(time) for time in times):
         raise InputError(f"{name} must hold finite times; got {times}")
     return times
+
+
+def _moving(times: Sequence[Any]) -> Tensor | None:
+    if not any(isinstance(time, Tensor) and time.requires_grad for time in times):
+        return None
+    return torch.stack([torch.as_tensor(time, dtype=torch.float64).reshape(()) for time in times])
 
 
 def _limits(

@@ -100,7 +100,11 @@ def _solution_times(request: Request, task: Task, values: list[Tensor]) -> tuple
 
 
 def _path(request: Request, task: Task, values: list[Tensor]) -> DensePath | RowsDensePath:
+    steps = task.outputs[1]
     if request.independent:
-        return RowsDensePath(task.outputs[1].step_times(request.layout.rows), values[2])
-    knots = torch.tensor(task.outputs[1].step_ends, dtype=torch.float64, device=task.y0.device)
-    return DensePath(knots, values[1])
+        knots, coefficients = steps.step_times(request.layout.rows), values[2]
+    else:
+        knots, coefficients = torch.tensor(steps.step_ends, dtype=torch.float64, device=task.y0.device), values[1]
+    if task.clock is not None and torch.is_grad_enabled():
+        knots = task.clock.moving(knots)
+    return RowsDensePath(knots, coefficients) if request.independent else DensePath(knots, coefficients)

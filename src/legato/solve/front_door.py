@@ -83,7 +83,7 @@ def solve(
         dt0, dt_min, dt_max: the first, least and greatest step size, above zero.
         max_steps: the greatest number of attempted steps.
         force_dt_min: accept steps at `dt_min` whatever their error.
-        stops: times at which a step must end.
+        stops: times at which a step must end; 0-d tensors and 1-D ones may carry a gradient, here and in `jumps`.
         jumps: times at which the field jumps; steps end there and the field is never called on the jump itself.
         save: "times" keeps the values at `t`, "steps" those at the start and after every step.
         dense: keep the steps' polynomials, so that the solution can be called at any time.

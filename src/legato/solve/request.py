@@ -45,7 +45,7 @@ class Request:
         plan = self.plan
         t0, t1 = float(plan.t0.detach()), float(plan.t1.detach())
         main: Any = EveryStep() if self.save == "steps" else SaveTimes(plan.save.detach().tolist())
-        clock = Clock(plan.t0, plan.t1, plan.save) if plan.gradient else None
+        stops = self._stops(t0, t1)
         return Task(
             term=self.term,
             measure=make_measure(self.norm, self.layout),
@@ -54,8 +54,8 @@ class Request:
             t0=t0,
             t1=t1,
             outputs=(main, DenseSteps()) if self.dense else (main,),
-            stops=self._stops(t0, t1),
-            clock=clock,
+            stops=stops,
+            clock=self._clock(plan, stops),
             **self._common(),
         )
 
@@ -80,7 +80,7 @@ class Request:
         if self.save == "steps":
             main = RowSteps(rows, y0.device)
         low, high = torch.minimum(t0, t1), torch.maximum(t0, t1)
-        ends = (float(low.min()), float(high.max())) if rows else (0.0, 0.0)
+        stops = self._stops(float(low.min()), float(high.max())) if rows else ()
         return Task(
             term=self.term,
             measure=make_measure("rows", inner),
@@ -89,8 +89,8 @@ class Request:
             t0=t0,
             t1=t1,
             outputs=(main, RowSteps(rows, y0.device), RowDense(rows, y0.device)) if self.dense else (main,),
-            stops=self._stops(*ends),
-            clock=Clock(plan.t0, plan.t1, plan.save) if plan.gradient else None,
+            stops=stops,
+            clock=self._clock(plan, stops),
             **self._common(),
         )
 
@@ -103,6 +103,16 @@ class Request:
             "jumps": frozenset(method.jumps),
             "tolerances": self.tolerances,
         }
+
+    def _clock(self, plan: TimePlan, stops: tuple[float, ...]) -> Clock | None:
+        """Return the times as tensors, where a gradient with respect to any of them is wanted."""
+        moving, device = self.method.moving, plan.save.device
+        if moving is None:
+            if not plan.gradient:
+                return None
+            return Clock(plan.t0, plan.t1, plan.save, torch.tensor(stops, dtype=torch.float64, device=device))
+        given = (*self.method.stops, *self.method.jumps)
+        return Clock(plan.t0, plan.t1, plan.save, moving[[given.index(stop) for stop in stops]].to(device))
 
     def _stops(self, t0: float, t1: float) -> tuple[float, ...]:
         """Return the forced stops strictly inside the interval, in its direction."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.status import Status
 from ..core.structure import flatten
-from ..engines import March, Task, beside, beside_rows
+from ..engines import Clock, March, Task, beside, beside_rows
 from ..gradients import Captured, Inputs, Seen, attach_discrete, leaf_parameters, march_direct
 from ..terms import ODETerm, check_rows, first_evaluation
 from .request import Request
@@ -40,11 +40,30 @@ def run(task: Task, request: Request, *, gradient: str, engine: Any) -> Outcome:
     if task.y0.numel() == 0:
         return _empty(task, request)
     term, checks = _prepared_term(task, request)
+    ready = replace(task, term=term)
     if gradient == "direct" and torch.is_grad_enabled():
         checks += _check_once(term, task, request)
-        march = march_direct(engine, replace(task, term=term))
-        return Outcome(march, march.values, "direct", checks)
-    return _run_discrete(replace(task, term=term), request, pure=gradient == "discrete", engine=engine, checks=checks)
+        march = march_direct(engine, ready)
+        outcome = Outcome(march, march.values, "direct", checks)
+    else:
+        outcome = _run_discrete(ready, request, pure=gradient == "discrete", engine=engine, checks=checks)
+    if task.clock is not None and torch.is_grad_enabled() and request.save == "times":
+        _move_start(outcome.values, ready, request, task.clock)
+    return outcome
+
+
+def _move_start(values: list[Tensor], task: Task, request: Request, clock: Clock) -> None:
+    """Let the values at save times that equal the start move with them: by `f(t0, y0)` a unit of time."""
+    at_start = clock.times.detach() == clock.t0.detach()[..., None]
+    moves = torch.where(at_start, clock.times - clock.t0[..., None], 0.0)
+    if not bool((at_start.sum(-1) > 1).any() | (clock.t0 == clock.t1).any()):
+        return
+    with torch.no_grad():
+        slope = task.term.field(_start_time(task, request), task.y0.detach())
+    if moves.dim() == 2:
+        moves = moves.t()
+    shaped = moves.view(*moves.shape, *(1,) * (slope.dim() - moves.dim() + 1)).to(slope.real.dtype)
+    values[0] = values[0] + shaped * slope
 
 
 def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, checks: int) -> Outcome:

@@ -51,7 +51,7 @@ class _IndependentMarch:
         self.stops = torch.tensor(sorted(task.stops), dtype=torch.float64, device=device)
         self.jumps = torch.tensor(sorted(task.jumps), dtype=torch.float64, device=device)
         self.after_jump = self._is_jump(task.t0)
-        self.from_start = torch.ones(count, dtype=torch.bool, device=device)
+        self.knot = torch.zeros(count, dtype=torch.int64, device=device)
         self.record: list[StepRecord] = []
         self.march = March(
             values=[],
@@ -87,13 +87,13 @@ class _IndependentMarch:
         floor = self._floor()
         size = torch.maximum(self.size, floor) if task.controller.adaptive else self.size
         size = size.clamp(max=task.limits.dt_max)
-        target = self._target()
+        target, knot = self._target()
         remaining = target - self.t
         lands = size >= remaining.abs() * _LANDING
         end = torch.where(lands, target, self.t + self.sign * size)
         dt = end - self.t  # as the clock takes it: rounding must not add up where time is large against the step
-        to_the_end = lands & (target == task.t1[self.rows])
-        ties = Ties(self.from_start, to_the_end, lands & ~to_the_end)
+        to_the_end = lands & (knot > len(self.stops))
+        ties = Ties(self.knot, torch.where(lands, knot, -1))
         step, first = self._step(end, dt, lands, ties)
         error = self._error(step)
         verdict = task.controller.judge_rows(error, self.memory, order=task.solver.error_order or task.solver.order)
@@ -116,7 +116,7 @@ class _IndependentMarch:
             factor = torch.as_tensor(verdict.factor)
             kept = torch.where(lands & accept, size, 0.0)
             self.size = torch.maximum(dt.abs() * factor, kept)
-        self.from_start = self.from_start & ~(accept & ties.to_stop)
+        self.knot = torch.where(accept & lands, knot, self.knot)
         self.after_jump = torch.where(accept, lands & self._is_jump(end), self.after_jump)
         self._settle(accept, error, at_floor=at_floor, done=accept & to_the_end)
 
@@ -224,7 +224,7 @@ class _IndependentMarch:
         self.all_active = False
         self.t, self.y, self.sign = self.t[index], self.y[index], self.sign[index]
         self.failures, self.after_jump = self.failures[index], self.after_jump[index]
-        self.from_start = self.from_start[index]
+        self.knot = self.knot[index]
         self.carry = None if self.carry is None else self.carry[index]
         if hasattr(self, "memory"):
             self.memory = tuple(part[index] for part in self.memory)
@@ -293,18 +293,19 @@ class _IndependentMarch:
                 )
         self.march.evaluations[self.rows] += task.term.calls - calls + (task.f0 is not None)
 
-    def _target(self) -> Tensor:
-        """Return each row's next forced stop, or its end."""
+    def _target(self) -> tuple[Tensor, Tensor]:
+        """Return each row's next forced stop, or its end, and which knot of the clock that is."""
         end = self.task.t1[self.rows]
+        last = torch.full_like(self.rows, len(self.stops) + 1)
         if not len(self.stops):
-            return end
+            return end, last
         up = torch.searchsorted(self.stops, self.t, right=True)
         down = torch.searchsorted(self.stops, self.t) - 1
         place = torch.where(self.sign > 0, up, down)
         inside = (place >= 0) & (place < len(self.stops))
         stop = self.stops[place.clamp(0, len(self.stops) - 1)]
         before_end = inside & ((stop - end) * self.sign < 0)
-        return torch.where(before_end, stop, end)
+        return torch.where(before_end, stop, end), torch.where(before_end, place + 1, last)
 
     def _begin(self) -> Tensor:
         """Return where the field sees the next step begin: just beside a jump, never on it."""

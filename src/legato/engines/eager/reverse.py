@@ -218,8 +218,13 @@ class _Sweep:
         task = self.task
         if task.clock is None:
             return None
-        copy = (lambda part: part.view_as(part)) if self.create_graph else (lambda part: part.detach().requires_grad_())
-        leaves = Clock(*(copy(part) for part in task.clock))
+        again = self.create_graph
+        leaves = Clock(
+            *(
+                part.view_as(part) if again and part.requires_grad else part.detach().requires_grad_()
+                for part in task.clock
+            )
+        )
         step = leaves.step(record.ties, record.t0, record.t1, record.dt, rows=record.rows)
         return _Times(step, leaves.times, tuple(leaves))
 

@@ -53,7 +53,6 @@ class _SharedMarch:
         self.steps = self.accepted = self.failures = 0
         self.frozen_at = 0
         self.after_jump = task.t0 in task.jumps
-        self.from_start = True
         self.record: list[StepRecord] = []
 
     def run(self) -> March:
@@ -64,12 +63,12 @@ class _SharedMarch:
         if task.t1 != task.t0 and self._resolvable():
             self.size = self._first_size()
             self.memory = task.controller.start()
-            place = 0
-            while place < len(targets) and self._any_live():
+            self.knot = 0
+            while self.knot < len(targets) and self._any_live():
                 if self.steps - self.frozen_at >= task.limits.max_steps:
                     self._close(self.ledger.live, Status.MAX_STEPS)
-                elif self._attempt(targets[place], final=place == len(targets) - 1):
-                    place += 1
+                elif self._attempt(targets[self.knot]):
+                    self.knot += 1
         self._close(self.ledger.live, Status.SUCCESS)
         ledger = self.ledger
         return March(
@@ -86,7 +85,7 @@ class _SharedMarch:
             initial=tuple(slots for _, slots in begun),
         )
 
-    def _attempt(self, target: float, *, final: bool) -> bool:
+    def _attempt(self, target: float) -> bool:
         """Try one step towards `target`; return whether it was reached."""
         task = self.task
         floor = self._floor()
@@ -96,7 +95,7 @@ class _SharedMarch:
         end = target if lands else self.t + self.sign * size
         dt = end - self.t  # as the clock takes it: rounding must not add up where time is large against the step
         t0, t1 = self._field_times(end, lands)
-        ties = Ties(self.from_start, lands and final, lands and not final)
+        ties = Ties(self.knot, self.knot + 1 if lands else -1)
         begin, finish, span = self._as_tensors(t0, t1, dt, ties)
         step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=span, sums=self.sums)
         self.steps += 1
@@ -121,7 +120,6 @@ class _SharedMarch:
         self.t, self.y, self.carry = end, step.y1, step.carry
         if task.controller.adaptive:
             self.size = max(abs(dt) * verdict.factor, size if lands else 0.0)
-        self.from_start = self.from_start and not lands
         self.after_jump = lands and target in task.jumps
         if self.after_jump:
             self.carry = None
