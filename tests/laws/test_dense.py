@@ -19,6 +19,7 @@ from torch import Tensor
 
 import legato
 from legato.controllers import Constant
+from legato.core.errors import InputError
 from legato.problems import PROBLEMS
 from legato.solvers import SOLVERS
 
@@ -170,3 +171,18 @@ def test_under_independent_steps_save_times_change_no_row(solver: str) -> None:
     assert saved.mask is not None
     last = saved.mask.sum(0) - 1
     assert torch.equal(saved.ys[last, torch.arange(3)], plain.ys[-1])
+
+
+# Rows by themselves
+
+
+def test_every_row_is_looked_up_in_its_own_steps_whatever_its_direction() -> None:
+    t1 = torch.tensor([0.5, -1.0, 0.0, 2.0], dtype=torch.float64)
+    y0 = torch.ones(4, 1, dtype=torch.float64)
+    solution = legato.solve(lambda t, y: -y, y0, (0.0, t1), dense=True, rtol=1e-9, atol=1e-12)
+    places = torch.linspace(0, 1, 7, dtype=torch.float64)[:, None] * t1
+    assert ((solution(places)[..., 0] - torch.exp(-places)).abs() < 1e-8).all()
+    with pytest.raises(InputError, match="sample 2"):
+        solution(torch.tensor([[0.1, -0.1, 0.1, 0.1]], dtype=torch.float64))
+    with pytest.raises(InputError, match="no length"):
+        solution.derivative(places)

@@ -373,3 +373,56 @@ def test_a_masked_loss_is_finite_where_the_failed_row_is_still_evaluated(gradien
     (found,) = torch.autograd.grad(torch.where(good, solution.ys, 0.0).sum(), rate)
     exponent = 2 / 3 * (10**1.5 - 9**1.5)
     torch.testing.assert_close(found.item(), -2 * exponent * math.exp(-exponent), rtol=1e-6, atol=0)
+
+
+# Tensors that no torch function is handed
+
+
+@pytest.mark.parametrize("steps", MODES)
+def test_args_with_a_history_pass_first_and_second_derivatives_where_rows_run_alone(steps: str) -> None:
+    """A state of several leaves runs under vmap, one sample at a time; y = exp(-w c t) of each."""
+    rates = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
+    w = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+    y0 = (torch.ones(3, 1, dtype=torch.float64), torch.ones(3, 2, dtype=torch.float64))
+    options = {"args_batched": True, "steps": steps, "rtol": 1e-10, "atol": 1e-12}
+    ys = legato.solve(lambda t, y, a: (-a * y[0], -a * y[1]), y0, (0.0, 1.0), w * rates, **options).ys
+    (first,) = torch.autograd.grad(ys[1].sum(), w, create_graph=True)
+    (second,) = torch.autograd.grad(first, w)
+    decay = 2 * torch.exp(-1.5 * rates)
+    torch.testing.assert_close(first, -(rates * decay).sum(), rtol=1e-8, atol=0)
+    torch.testing.assert_close(second, (rates**2 * decay).sum(), rtol=1e-8, atol=0)
+
+
+class Product(torch.autograd.Function):
+    """A function of the user's own, which no mode sees."""
+
+    @staticmethod
+    def forward(ctx: Any, rate: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(rate, y)
+        return -rate * y
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor, Tensor]:
+        rate, y = ctx.saved_tensors
+        return (-y * cotangents[0]).sum_to_size(rate.shape), -rate * cotangents[0]
+
+
+@pytest.mark.parametrize("steps", MODES)
+def test_args_with_a_history_reach_a_function_of_the_users_own(steps: str) -> None:
+    w = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    field = lambda t, y, rate: Product.apply(rate, y)  # noqa: E731
+    ys = legato.solve(field, torch.ones(2, 1, dtype=torch.float64), (0.0, 1.0), 2 * w, steps=steps, rtol=1e-10).ys
+    assert torch.autograd.grad(ys.sum(), w)[0].item() == pytest.approx(-4 * math.exp(-1), rel=1e-8)
+
+
+def test_parameters_that_take_turns_are_all_found_in_every_iteration() -> None:
+    """y' = -p_k y on [k, k + 1): dy(3)/dp_k = -y(3)."""
+    parameters = [torch.tensor(0.1 * (k + 1), dtype=torch.float64, requires_grad=True) for k in range(3)]
+
+    def field(t: Tensor, y: Tensor) -> Tensor:
+        return -parameters[min(int(t), 2)] * y
+
+    for _ in range(3):
+        end = legato.solve(field, torch.ones(1, 1, dtype=torch.float64), (0.0, 3.0), jumps=[1.0, 2.0]).ys.sum()
+        found = torch.autograd.grad(end, parameters)
+        assert [float(part) for part in found] == pytest.approx([-math.exp(-0.6)] * 3, rel=1e-6)

@@ -74,10 +74,14 @@ class Captured(TorchFunctionMode):
 
 
 class Seen:
-    """Which fields have been through a whole solve, so that later solves need not be watched throughout."""
+    """Which fields have been through a whole solve, so that later solves need not be watched throughout.
+
+    With each it remembers the leaf tensors that the field was seen to use, since a later solve may use another of them
+    at its start (a field that changes its parameters with time).
+    """
 
     def __init__(self) -> None:
-        self._fields: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._fields: weakref.WeakKeyDictionary[Any, dict[int, weakref.ref[Tensor]]] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def __contains__(self, field: Any) -> bool:
@@ -87,13 +91,24 @@ class Seen:
         except TypeError:
             return False
 
-    def add(self, field: Any) -> None:
-        """Remember a field, if it can be remembered."""
+    def add(self, field: Any, used: Iterable[Tensor] = ()) -> None:
+        """Remember a field, if it can be remembered, and which tensors it used."""
+        leaves = {id(tensor): weakref.ref(tensor) for tensor in used if tensor.is_leaf}
         try:
             with self._lock:
-                self._fields.add(field)
+                held = self._fields.get(field, {})
+                self._fields[field] = {place: held[place] for place in held if held[place]() is not None} | leaves
         except TypeError:
             return
+
+    def used(self, field: Any) -> list[Tensor]:
+        """Return the leaf tensors that a field has used before, those that still require a gradient."""
+        try:
+            with self._lock:
+                held = [reference() for reference in self._fields.get(field, {}).values()]
+        except TypeError:
+            return []
+        return [tensor for tensor in held if tensor is not None and tensor.requires_grad]
 
 
 def leaf_parameters(field: Any) -> list[Tensor]:

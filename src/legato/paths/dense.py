@@ -36,7 +36,7 @@ class DensePath(NamedTuple):
             InputError: a time lies outside the interval that was solved.
         """
         flat = t.reshape(-1).double()
-        step, theta, size = _locate(self.knots, flat)
+        step, theta, size = (part[0] for part in _locate(self.knots[None], flat[None], derivative=derivative))
         coefficients = self.coefficients[step]
         theta = theta.view(-1, *(1,) * (coefficients.dim() - 2)).to(_real(coefficients))
         value = _horner(coefficients, theta, derivative=derivative)
@@ -50,7 +50,7 @@ class RowsDensePath(NamedTuple):
 
     Attributes:
         knots: `(rows, most steps + 1)`, float64, NaN after a row's last.
-        coefficients: `(most steps, rows, degree + 1, ...)`.
+        coefficients: `(most steps, rows, degree + 1, ...)`; where a row made no step the first is its state.
     """
 
     knots: Tensor
@@ -64,32 +64,42 @@ class RowsDensePath(NamedTuple):
         """
         rows = self.knots.shape[0]
         times = t.double() if t.dim() == 2 else t.double().reshape(-1, 1).expand(-1, rows)
-        values = []
-        for row in range(rows):
-            knots = self.knots[row]
-            part = DensePath(knots[~knots.isnan()], self.coefficients[:, row])
-            values.append(part.evaluate(times[:, row], derivative=derivative))
-        return torch.stack(values, dim=1)
+        step, theta, size = (part.t() for part in _locate(self.knots, times.t(), derivative=derivative))
+        coefficients = self.coefficients[step, torch.arange(rows, device=step.device)].flatten(0, 1)
+        shape = (-1, *(1,) * (coefficients.dim() - 2))
+        value = _horner(coefficients, theta.reshape(shape).to(_real(coefficients)), derivative=derivative)
+        if derivative:
+            value = value / size.reshape(shape).to(_real(coefficients))
+        return value.view(*step.shape, *value.shape[1:])
 
 
-def _locate(knots: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return each time's step, its place within it, and the step's signed size."""
-    marks = knots.detach()
-    if len(knots) < 2:
-        if bool((t != marks[0]).any()):
-            raise InputError(f"the solution is known only at t = {float(marks[0])}")
-        return torch.zeros_like(t, dtype=torch.int64), torch.zeros_like(t), torch.ones_like(t)
-    sign = 1.0 if marks[-1] >= marks[0] else -1.0
-    outside = (t * sign < marks[0] * sign) | (t * sign > marks[-1] * sign) | t.isnan()
+def _locate(knots: Tensor, t: Tensor, *, derivative: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each time's step, its place within it, and the step's signed size.
+
+    Arguments:
+        knots: `(rows, most steps + 1)`, NaN after a row's last; a row of one knot has made no step.
+        t: `(rows, T)`.
+    """
+    marks, times = knots.detach(), t.detach().contiguous()
+    last = (~marks.isnan()).sum(dim=1, keepdim=True) - 1
+    if derivative and bool((last == 0).any()):
+        raise InputError("an interval of no length has no derivative in its dense solution; call the field")
+    begin, end = marks[:, :1], marks.gather(1, last)
+    sign = torch.where(end >= begin, 1.0, -1.0)
+    outside = (times * sign < begin * sign) | (times * sign > end * sign) | times.isnan()
     if bool(outside.any()):
-        worst = float(t[outside][0])
+        row, place = outside.nonzero()[0].tolist()
+        of = f" of sample {row}" if len(knots) > 1 else ""
         raise InputError(
-            f"t = {worst} lies outside the interval that was solved, {float(marks[0])} to {float(marks[-1])}"
+            f"t = {float(times[row, place])} lies outside the interval{of} that was solved, {float(begin[row])} to "
+            f"{float(end[row])}"
         )
-    step = torch.searchsorted((marks * sign).contiguous(), (t.detach() * sign).contiguous(), right=True) - 1
-    step = step.clamp(0, len(knots) - 2)
-    size = knots[step + 1] - knots[step]
-    return step, (t - knots[step]) / size, size
+    ordered = torch.where(marks.isnan(), torch.inf, marks * sign).contiguous()
+    step = torch.searchsorted(ordered, times * sign, right=True) - 1
+    step = step.minimum(last - 1).clamp(min=0)
+    start = knots.gather(1, step)
+    size = torch.where(last == 0, 1.0, knots.gather(1, (step + 1).minimum(last)) - start)
+    return step, (t - start) / size, size
 
 
 def _horner(coefficients: Tensor, theta: Tensor, *, derivative: bool) -> Tensor:

@@ -103,6 +103,12 @@ def _path(request: Request, task: Task, values: list[Tensor]) -> DensePath | Row
     steps = task.outputs[1]
     if request.independent:
         knots, coefficients = steps.step_times(request.layout.rows), values[2]
+        if knots.shape[1] > 1:
+            stays = knots[:, 1].isnan().view(-1, *(1,) * task.y0.dim())
+            constant = torch.nn.functional.pad(task.y0[:, None].movedim(1, -1), (0, coefficients.shape[2] - 1)).movedim(
+                -1, 1
+            )
+            coefficients = torch.where(stays, constant, coefficients)
     else:
         knots, coefficients = torch.tensor(steps.step_ends, dtype=torch.float64, device=task.y0.device), values[1]
     if task.clock is not None and torch.is_grad_enabled():

@@ -69,7 +69,7 @@ def _move_start(values: list[Tensor], task: Task, request: Request, clock: Clock
 def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, checks: int) -> Outcome:
     """March without a graph, watching what the field uses, and attach the transpose where anything wants it."""
     field, grad, term = request.field, torch.is_grad_enabled(), task.term
-    known = [*leaf_parameters(field), *_tensors_of(request.term.args)]
+    known = [*leaf_parameters(field), *_tensors_of(request.term.args), *_SEEN.used(field)]
     watch = Captured(known)
     whole = grad and field not in _SEEN
     again = field not in _PURE
@@ -85,7 +85,7 @@ def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, chec
         with watch if whole else nullcontext():
             march = engine.march(ready)
     if grad:
-        _SEEN.add(field)
+        _SEEN.add(field, watch.tensors)
     found = {id(tensor): tensor for tensor in (*known, *watch.tensors) if tensor.requires_grad}
     inputs = Inputs(task.y0, tuple(found.values()), task.clock)
     if not (ready.keep and (found or task.y0.requires_grad or task.clock is not None)):

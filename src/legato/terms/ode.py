@@ -2,7 +2,7 @@ r"""Ordinary differential equations, :math:`dy/dt = f(t, y, \mathrm{args})`, on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -114,6 +114,11 @@ class ODETerm:
     def fresh(self) -> ODETerm:
         """Return the term as the reverse sweep needs it: here, itself."""
         return self
+
+    def with_copies(self, copies: Mapping[int, Tensor]) -> ODETerm:
+        """Return the term with other tensors in its arguments, by the ids of those that are there."""
+        leaves, rebuild = flatten(self.args)
+        return self._with(args=rebuild([copies.get(id(leaf), leaf) for leaf in leaves]))
 
     def vmapped(self) -> ODETerm:
         """Return the same term, run one sample at a time under `vmap`."""

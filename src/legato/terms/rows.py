@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -75,6 +75,10 @@ class OnRows:
     def rows(self, index: Tensor) -> Any:
         """Return the whole term's rows."""
         return self.whole.rows(index)
+
+    def with_copies(self, copies: Mapping[int, Tensor]) -> OnRows:
+        """Return the same term with other tensors in its arguments, by the ids of those that are there."""
+        return OnRows(self.whole.with_copies(copies), self.live, select=self.select)
 
     def fresh(self) -> OnRows:
         """Return the same term, its arguments cut to rows under the grad mode of now."""

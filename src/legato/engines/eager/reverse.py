@@ -13,7 +13,7 @@ one vector-Jacobian product a step, of a step computed again from its stored sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -117,10 +117,11 @@ class _Sweep:
         if not self.moved and not kept:
             return
         with torch.enable_grad():
-            y0, inputs, swap = self._sources(state)
+            y0, inputs = self._sources(state)
             times = self._times(record)
-            with swap:
-                step = self._step(record, y0, times)
+            copies = {id(old): new for old, new in zip(self.originals, inputs, strict=True) if old is not new}
+            with Swapped(copies) if copies else nullcontext():
+                step = self._step(record, y0, times, copies)
                 wanted = None if times is None else times.save
                 results = [step.y1, *(output.emit(step, slots, wanted) for output, slots, _ in kept)]
         self._compare(record, y0, step.y1)
@@ -186,24 +187,21 @@ class _Sweep:
             )
         return Cotangents(self.cotangent, self.sums, None if self.clock is None else tuple(self.clock))  # type: ignore[arg-type]
 
-    def _sources(self, state: Tensor) -> tuple[Tensor, list[Tensor], Any]:
-        """Return the state and the inputs to differentiate by, and the context that puts them in the originals' place.
+    def _sources(self, state: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the state and the inputs to differentiate by.
 
         A source behind which another source lies would be counted twice, by the sweep and by whoever made it. So every
         source that has a history, and every one where the sweep itself is differentiated, is a copy of its own.
         """
         if self.create_graph:
-            copies = [tensor.view_as(tensor) for tensor in self.inputs]
-            return state.view_as(state), copies, Swapped(self.originals, copies)
-        y0 = state.detach().requires_grad_()
-        if all(tensor.is_leaf for tensor in self.inputs):
-            return y0, self.inputs, nullcontext()
-        copies = [tensor if tensor.is_leaf else tensor.detach().requires_grad_() for tensor in self.inputs]
-        return y0, copies, Swapped(self.originals, copies)
+            return state.view_as(state), [tensor.view_as(tensor) for tensor in self.inputs]
+        inputs = [tensor if tensor.is_leaf else tensor.detach().requires_grad_() for tensor in self.inputs]
+        return state.detach().requires_grad_(), inputs
 
-    def _step(self, record: StepRecord, y0: Tensor, times: _Times | None) -> Any:
+    def _step(self, record: StepRecord, y0: Tensor, times: _Times | None, copies: Mapping[int, Tensor]) -> Any:
         task = self.task
-        term = record.term.fresh() if record.rows is None else record.term.rows(record.rows)
+        term = record.term.with_copies(copies) if copies else record.term
+        term = term.fresh() if record.rows is None else term.rows(record.rows)
         if times is not None:
             t0, t1, dt = times.step
             sums: Any = TensorSums(y0, term.time_dtype)
@@ -218,13 +216,12 @@ class _Sweep:
         task = self.task
         if task.clock is None:
             return None
-        again = self.create_graph
-        leaves = Clock(
-            *(
-                part.view_as(part) if again and part.requires_grad else part.detach().requires_grad_()
-                for part in task.clock
-            )
-        )
+
+        def copy(part: Tensor) -> Tensor:
+            kept = self.create_graph and part.requires_grad
+            return part.view_as(part) if kept else part.detach().requires_grad_()
+
+        leaves = Clock(*(copy(part) for part in task.clock))
         step = leaves.step(record.ties, record.t0, record.t1, record.dt, rows=record.rows)
         return _Times(step, leaves.times, tuple(leaves))
 

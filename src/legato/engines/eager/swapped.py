@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -15,14 +15,13 @@ class Swapped(TorchFunctionMode):
     """Hand every torch function the copies instead of the originals.
 
     Arguments:
-        originals: tensors that a field may use.
-        copies: what it is to use instead, one each.
+        copies: by the id of a tensor that a field may use, what it is to use instead. Whoever makes the mode holds the
+            originals.
     """
 
-    def __init__(self, originals: Sequence[Tensor], copies: Sequence[Tensor]) -> None:
+    def __init__(self, copies: Mapping[int, Tensor]) -> None:
         super().__init__()
-        self._originals = tuple(originals)
-        self._copies = {id(old): new for old, new in zip(originals, copies, strict=True) if old is not new}
+        self._copies = copies
 
     def __torch_function__(self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function with the copies."""
