@@ -302,3 +302,18 @@ def test_autocast_gives_the_gradients_of_direct_and_leaves_later_layers_theirs()
         (ys.sum() + last.float().sum()).backward()
         found[gradient] = net[0].weight.grad.clone()
     torch.testing.assert_close(found["discrete"], found["direct"], rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("steps", ["shared", "independent"])
+@pytest.mark.parametrize(
+    ("field", "args"), [(torch.nn.Linear(2, 2), None), (lambda t, y: -y, 3.0), (lambda y: -y, None)]
+)
+def test_a_field_of_other_arguments_is_told_how_it_is_called(field: Any, args: Any, steps: str) -> None:
+    called = r"field\(t, y\)" if args is None else r"field\(t, y, args\)"
+    with pytest.raises(FieldError, match=called):
+        legato.solve(field, torch.ones(3, 2), (0.0, 1.0), args, steps=steps)
+
+
+def test_a_type_error_inside_the_field_comes_through() -> None:
+    with pytest.raises(TypeError, match="unsupported operand"):
+        legato.solve(lambda t, y: y + "a", torch.ones(3, 2), (0.0, 1.0))

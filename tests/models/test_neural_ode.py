@@ -309,3 +309,13 @@ def test_solve_gives_the_whole_solution_with_dense_output() -> None:
     solution = tight(field).solve(y, dense=True)
     assert solution.success
     assert relative(solution(0.4), y @ torch.linalg.matrix_exp(0.4 * field.matrix).mT) < 1e-8
+
+
+def test_a_network_of_the_state_alone_is_an_autonomous_field_with_its_parameters() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    layer = legato.NeuralODE(network)
+    y = torch.ones(3, 2)
+    assert torch.equal(layer(y), legato.NeuralODE(lambda t, y: network(y))(y))
+    assert len(list(layer.parameters())) == 4
+    layer(y).sum().backward()
+    assert network[0].weight.grad is not None

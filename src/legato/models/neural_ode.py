@@ -46,9 +46,9 @@ class NeuralODE(nn.Module):
     again. Where the last digits count, set `layer.rtol` and `layer.atol` lower.
 
     Arguments:
-        field: `f(t, y)`, or `f(t, y, args)` where `args` is given; a module, whose parameters the layer then owns, or
-            any callable. It must give the same result for the same input: put dropout and batch statistics outside it,
-            or pass `gradient="direct"`.
+        field: `f(t, y)`, or `f(t, y, args)` where `args` is given: a module, whose parameters the layer then owns, or
+            any callable; a module may also be of the state alone, `f(y)`. It must give the same result for the same
+            input: put dropout and batch statistics outside it, or pass `gradient="direct"`.
         t: the span `(t0, t1)` of a call without times, two numbers; t1 may be below t0.
         solver, rtol, atol, norm, steps, controller, dt0, dt_min, dt_max, max_steps, force_dt_min, stops, jumps,
             batch_dims, args_batched, time_dtype, gradient, engine, on_failure: as in `legato.solve`.
@@ -108,7 +108,7 @@ class NeuralODE(nn.Module):
             raise OptionError(f"NeuralODE has no option {name!r}; {nearest(name, known)}")
         if not callable(field):
             raise InputError(f"the field is a function f(t, y) or a module; got {type(field).__name__}")
-        self.field = field
+        self.field = Autonomous(field) if _takes_the_state_alone(field) else field
         self.t = _span(t)
         self.solver, self.controller, self.engine = solver, controller, engine
         self.rtol, self.atol, self.norm = rtol, atol, norm
@@ -166,6 +166,34 @@ class NeuralODE(nn.Module):
                 del options[name]  # made for a state whose shape is not known yet
         y0 = torch.zeros((1,) * (self.batch_dims or 1), dtype=torch.float64)
         solve(_rest, y0, (self.t[0], self.t[0]), **options)
+
+
+class Autonomous(torch.nn.Module):
+    """A network of the state as a field that does not depend on time, `f(t, y) = network(y)`."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, t: Tensor, y: Any) -> Any:
+        """Return `network(y)`."""
+        return self.network(y)
+
+
+def _takes_the_state_alone(field: Any) -> bool:
+    """Return whether a module can be called with one argument and not with two."""
+    if not isinstance(field, torch.nn.Module):
+        return False
+    signature = inspect.signature(field.forward)
+
+    def fits(count: int) -> bool:
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            return False
+        return True
+
+    return fits(1) and not fits(2)
 
 
 def _rest(t: Tensor, y: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -125,12 +126,34 @@ def _untouched(term: Any, t: Tensor, y: Tensor) -> Tensor:
     """Return the field's value, having seen that it left a copy of the state alone."""
     given = y.clone()
     version = _version(given)
-    value: Tensor = term.field(t, given)
+    try:
+        value: Tensor = term.field(t, given)
+    except TypeError:
+        _check_arguments(term)
+        raise
     if _version(given) != version or not torch.equal(given, y):  # states at the door are finite
         raise _InPlaceError(
             "the field changed its state argument in place; work on a copy, or use out-of-place operators"
         )
     return value
+
+
+def _check_arguments(term: Any) -> None:
+    """Say how a field is called, if this one cannot be called so."""
+    function = term.function
+    given = (None, None) if term.args is None else (None, None, None)
+    try:
+        signature = inspect.signature(function.forward if isinstance(function, torch.nn.Module) else function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*given)
+    except TypeError as error:
+        called = "field(t, y)" if term.args is None else "field(t, y, args)"
+        raise FieldError(
+            f"the field is called as {called}, and this one cannot be: {error}. A network of the state alone becomes a "
+            "field by `lambda t, y: network(y)`; args are passed on where args= is given"
+        ) from None
 
 
 def _alone(term: ODETerm, time: Tensor, y0: Tensor, row: int) -> Tensor:
