@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from legato.core import files
-from legato.core.errors import InputError, ModelFileError, OptionError
+from legato.core.errors import DataError, InputError, ModelFileError, OptionError
 from legato.tasks import Forecaster, RunFolder
 
 TENSORS = {"b": torch.arange(3.0), "a": torch.tensor([[1, 2]]), "c": torch.tensor(2.5, dtype=torch.float64)}
@@ -182,6 +182,15 @@ def test_a_folder_that_holds_something_is_taken_only_by_force_which_spares_what_
     assert [path.name for path in run.iterdir()] == ["mine.txt"]
     with pytest.raises(InputError, match="exists already"):
         RunFolder(run).create()
+
+
+@pytest.mark.parametrize(("rows", "changes"), [(1, {}), (16, {"holdout": 500}), (16, {"holdout": "1990"})], ids=str)
+def test_a_forced_fit_that_is_refused_leaves_the_run_as_it_was(
+    run: Path, saved: dict[str, bytes], cycle: dict[str, np.ndarray], rows: int, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(DataError):
+        Forecaster(time="year", **changes).fit(pd.DataFrame(cycle)[:rows], run=run, force=True)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == saved
 
 
 def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:

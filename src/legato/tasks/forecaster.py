@@ -119,7 +119,7 @@ class Forecaster:
             table: a path or a data frame.
             run: a folder for checkpoints and the result; see `save`.
             resume: go on with an interrupted fit in `run`.
-            force: replace what is in `run`.
+            force: replace what is in `run`, once the table is read and there is a model to train.
             progress: told iterations done, iterations in all, and a word.
 
         Returns:
@@ -133,6 +133,9 @@ class Forecaster:
         if self.time is None:
             raise OptionError("name the column of times: Forecaster(time=...)")
         catalogued = MODELS[self.model]
+        folder = None if run is None else RunFolder(run)
+        if folder is not None:
+            folder.check_free(force=force, resume=resume)
         series = read_series(
             table,
             time=self.time,
@@ -141,11 +144,12 @@ class Forecaster:
             time_unit=self.time_unit,
             dialect=self.dialect,
         )
-        folder = None if run is None else RunFolder(run).create(force=force, resume=resume)
         split = None if self.holdout is None else _split(series, self.holdout)
         train_part = series if split is None else split.train
         model = catalogued.from_data(_batch(train_part), time=_facts(series.scale), seed=self.seed, **self._settings())
         state = TrainingState(model, seed=self.seed)
+        if folder is not None:  # only now is it known that there will be something to replace a run with
+            folder.create(force=force, resume=resume)
         settings = {name: value for name, value in _jsonable(self.get_params()).items() if name not in _AFTERWARDS}
         identity = {"digest": series.digest, "settings": settings, "version": __version__}
         if folder is not None and resume:

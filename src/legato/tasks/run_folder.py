@@ -39,8 +39,8 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def create(self, *, force: bool = False, resume: bool = False) -> RunFolder:
-        """Make the folder, refusing one that holds a run unless it may be replaced or gone on with.
+    def check_free(self, *, force: bool = False, resume: bool = False) -> None:
+        """Refuse a folder that holds a run, unless it may be replaced or gone on with; nothing is changed.
 
         Raises:
             InputError: the folder is not empty, is a file, or holds a finished run, which cannot be gone on with.
@@ -59,6 +59,14 @@ class RunFolder:
             raise InputError(
                 f"the fit in {self.path} is finished, so there is nothing to go on with; --force fits anew"
             )
+
+    def create(self, *, force: bool = False, resume: bool = False) -> RunFolder:
+        """Make the folder; with `force` remove the files of a run that is there.
+
+        Raises:
+            InputError, OptionError: see `check_free`.
+        """
+        self.check_free(force=force, resume=resume)
         self.path.mkdir(parents=True, exist_ok=True)
         if force:
             for name in _FILES:
