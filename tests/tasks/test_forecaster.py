@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import torch
 from sklearn.base import clone
 
 from legato.core.errors import (
@@ -326,6 +327,23 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(cycle: Cycle
     weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in "abcde"}
     assert weights["a"] == weights["b"] != weights["c"]
     assert weights["d"] == weights["e"]
+
+
+@pytest.mark.parametrize("model", ["observed", "latent"])
+def test_neither_the_default_dtype_nor_the_absence_of_gradients_around_it_changes_a_fit(
+    cycle: Cycle, model: str
+) -> None:
+    made = forecaster(model=model, members=1).fit(pa.table(cycle))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            other = forecaster(model=model, members=1).fit(pa.table(cycle))
+        with torch.inference_mode():
+            third = forecaster(model=model, members=1).fit(pa.table(cycle))
+        found = [one.predict(steps=3) for one in (other, third)]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(one.equals(made.predict(steps=3)) for one in found)
 
 
 def refuse(word: str) -> float:

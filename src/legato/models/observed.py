@@ -124,7 +124,7 @@ class ObservedODE(SeriesModel):
         rows = self._rows
         assert rows is not None, "a model that was loaded is not trained again"
         horizon = min(rows.horizon, 1 + int(step / total / 0.7 * rows.horizon))
-        starts = rows.scaled + _JITTER * torch.randn(rows.scaled.shape, generator=generator)
+        starts = rows.scaled + _JITTER * torch.randn(rows.scaled.shape, generator=generator, dtype=rows.scaled.dtype)
         states = self._roll(starts, rows.leads[:, :horizon], rtol=_TRAINING_RTOL)
         error = (states - rows.targets[:horizon]).clamp(-_FARTHEST, _FARTHEST).square().mean(dim=-1)
         allowed = rows.allowed[:horizon]
@@ -318,15 +318,17 @@ class ObservedODE(SeriesModel):
 
 
 class _EnsembleField(nn.Module):
-    """The fields of all members: weights with a leading axis, states `(..., members, d)`."""
+    """The fields of all members: float32 weights with a leading axis, states `(..., members, d)`."""
 
     def __init__(self, members: int, channels: int, width: int) -> None:
         super().__init__()
-        self.first = nn.Parameter(torch.zeros(members, channels, width))
-        self.first_bias = nn.Parameter(torch.zeros(members, 1, width))
-        self.second = nn.Parameter(torch.zeros(members, width, channels))
-        self.second_bias = nn.Parameter(torch.zeros(members, 1, channels))
-        self.linear = nn.Parameter(torch.zeros(members, channels, channels))
+
+        def weight(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.zeros(members, *shape, dtype=torch.float32))
+
+        self.first, self.first_bias = weight(channels, width), weight(1, width)
+        self.second, self.second_bias = weight(width, channels), weight(1, channels)
+        self.linear = weight(channels, channels)
 
     def reset(self, generator: torch.Generator) -> None:
         """Draw the initial weights; the linear part starts at zero."""
@@ -337,7 +339,7 @@ class _EnsembleField(nn.Module):
                 (self.first_bias, 0.5),
                 (self.second, 0.3 / math.sqrt(width)),
             ):
-                weight.copy_(size * torch.randn(weight.shape, generator=generator))
+                weight.copy_(size * torch.randn(weight.shape, generator=generator, dtype=weight.dtype))
 
     def forward(self, t: Tensor, state: Tensor) -> Tensor:
         """Return the slope of states `(starts, members, d)`."""

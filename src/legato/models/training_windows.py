@@ -93,8 +93,9 @@ class TrainingWindows:
                 f"the latent model learns from windows of history and what follows them, and the longest series has "
                 f"{most} rows with an observation; it needs at least {_FEWEST} in one series, spread over its time"
             )
-        places = torch.linspace(0, len(found) - 1, min(len(found), _MOST_WINDOWS)).round().long().tolist()
-        self.rows = [found[place] for place in places]
+        count = min(len(found), _MOST_WINDOWS)
+        places = torch.linspace(0, len(found) - 1, count, dtype=torch.float32).round().long()
+        self.rows = [found[place] for place in places.tolist()]
         self._describe()
 
     @classmethod

@@ -146,23 +146,17 @@ class Forecaster:
         )
         split = None if self.holdout is None else _split(series, self.holdout)
         train_part = series if split is None else split.train
-        model = catalogued.from_data(_batch(train_part), time=_facts(series.scale), seed=self.seed, **self._settings())
-        state = TrainingState(model, seed=self.seed)
-        if folder is not None:  # only now is it known that there will be something to replace a run with
-            folder.create(force=force, resume=resume)
-        settings = {name: value for name, value in _jsonable(self.get_params()).items() if name not in _AFTERWARDS}
-        identity = {"digest": series.digest, "settings": settings, "version": __version__}
-        if folder is not None and resume:
-            _restore(state, folder, identity)
-
-        def checkpoint(tensors: dict[str, torch.Tensor]) -> None:
-            if folder is not None:
-                folder.write_tensors("checkpoint.safetensors", tensors, identity)
-
-        self.trained_: Trained = train(state, progress=progress, checkpoint=checkpoint, max_time=self.max_time)
-        if progress is not None:
-            progress(state.plan.iterations, state.plan.iterations, "setting the band and scoring")
-        model.calibrate()
+        # A fit needs gradients, wherever it is called.
+        with torch.inference_mode(False), torch.enable_grad():
+            batch = Batch.from_series(train_part, dtype=torch.float64)
+            model = catalogued.from_data(batch, time=_facts(series.scale), seed=self.seed, **self._settings())
+            state = TrainingState(model, seed=self.seed)
+            if folder is not None:  # only now is it known that there will be something to replace a run with
+                folder.create(force=force, resume=resume)
+            self.trained_ = self._train(state, folder, series.digest, resume=resume, progress=progress)
+            if progress is not None:
+                progress(state.plan.iterations, state.plan.iterations, "setting the band and scoring")
+            model.calibrate()
         model.eval()
         self.model_, self.series_, self.split_ = model, series, split
         self._kind = frame_kind(table, time=self.time)
@@ -321,6 +315,27 @@ class Forecaster:
         forecaster._told = {name: config[name] for name in ("notes", "split")}
         return forecaster
 
+    def _train(
+        self,
+        state: TrainingState,
+        folder: RunFolder | None,
+        digest: str,
+        *,
+        resume: bool,
+        progress: Progress | None,
+    ) -> Trained:
+        """Train from the start or from the folder's checkpoint, and keep checkpoints there."""
+        settings = {name: value for name, value in _jsonable(self.get_params()).items() if name not in _AFTERWARDS}
+        identity = {"digest": digest, "settings": settings, "version": __version__}
+        if folder is not None and resume:
+            _restore(state, folder, identity)
+
+        def checkpoint(tensors: dict[str, torch.Tensor]) -> None:
+            if folder is not None:
+                folder.write_tensors("checkpoint.safetensors", tensors, identity)
+
+        return train(state, progress=progress, checkpoint=checkpoint, max_time=self.max_time)
+
     def _settings(self) -> dict[str, Any]:
         return {} if self.members is None else {"members": self.members}
 
@@ -376,9 +391,7 @@ class Forecaster:
 
     def _forecasts(self, pairs: Sequence[tuple[Series, Series]]) -> list[Forecast]:
         """Return the model's forecast of what followed each history."""
-        batch = Batch.from_series([history for history, _ in pairs], dtype=torch.float64)
-        at = [torch.tensor(later.times) for _, later in pairs]
-        prediction: Prediction = self.model_(batch, at)
+        prediction = self._predicted([history for history, _ in pairs], [later.times for _, later in pairs])
         return [
             Forecast(
                 history=history,
@@ -389,10 +402,15 @@ class Forecaster:
             for place, (history, later) in enumerate(pairs)
         ]
 
+    def _predicted(self, histories: Sequence[Series], grids: Sequence[np.ndarray]) -> Prediction:
+        with torch.inference_mode(False), torch.no_grad():
+            batch = Batch.from_series(histories, dtype=torch.float64)
+            prediction: Prediction = self.model_(batch, [torch.tensor(grid) for grid in grids])
+        return prediction
+
     def _long(self, series: SeriesSet, grids: Sequence[np.ndarray], *, text: bool = True) -> dict[str, Any]:
         """Return forecasts as columns, a row per series, variable and time; times as text or as stamps."""
-        batch = Batch.from_series(series, dtype=torch.float64)
-        prediction: Prediction = self.model_(batch, [torch.tensor(grid) for grid in grids])
+        prediction = self._predicted(list(series), grids)
         columns: dict[str, Any] = {} if series.series_column is None else {"series": []}
         columns.update({"time": [], "variable": [], "mean": [], **{f"{level:g}": [] for level in prediction.quantiles}})
         for place, (one, grid) in enumerate(zip(series, grids, strict=True)):
@@ -421,10 +439,6 @@ def _pairs(split: SeriesSplit) -> list[tuple[Series, Series]]:
     """Return each series' training and test part, where it has both."""
     train = {one.id: one for one in split.train}
     return [(train[one.id], one) for one in split.test if one.id in train]
-
-
-def _batch(series: SeriesSet) -> Batch:
-    return Batch.from_series(series, dtype=torch.float64)
 
 
 def _facts(scale: TimeScale) -> TimeFacts:
