@@ -60,42 +60,6 @@ def numbers(frame: Any) -> np.ndarray:
     return np.stack([np.asarray(frame[name]) for name in ("mean", *LEVELS)])
 
 
-def test_settings_are_given_back_as_they_were_and_cloned() -> None:
-    settings = {
-        "time": "hours",
-        "series": "patient",
-        "target": ["hr", "rr"],
-        "model": "observed",
-        "seed": 7,
-        "members": 3,
-        "holdout": "1915",
-        "period": 12.0,
-        "time_unit": "hours",
-        "dialect": Dialect(delimiter=";", missing=("-9",)),
-        "max_time": 5.0,
-    }
-    made = Forecaster(**settings)
-    assert made.get_params() == settings
-    assert all(made.get_params()[name] is value for name, value in settings.items())
-    copied = clone(made)
-    assert type(copied) is Forecaster
-    assert copied.get_params() == settings
-    assert clone(Forecaster()).get_params() == Forecaster().get_params()
-
-
-def test_settings_are_changed_by_name_and_a_wrong_name_is_refused_with_the_nearest() -> None:
-    made = Forecaster()
-    assert made.set_params(time="t", seed=3) is made
-    assert (made.time, made.seed) == ("t", 3)
-    with pytest.raises(OptionError, match="no setting 'sed'; did you mean 'seed'"):
-        made.set_params(sed=3)
-
-
-def test_the_constructor_neither_works_nor_judges() -> None:
-    made = Forecaster(time="nowhere", model="no such model", holdout=-3, target=[])
-    assert set(vars(made)) == set(made.get_params())
-
-
 def test_before_fit_whatever_needs_a_model_is_refused(tmp_path: Path) -> None:
     made = forecaster()
     for ask in (
@@ -108,22 +72,6 @@ def test_before_fit_whatever_needs_a_model_is_refused(tmp_path: Path) -> None:
         with pytest.raises(NotFittedError, match="call fit"):
             ask()
     assert not (tmp_path / "run").exists()
-
-
-def test_wrong_settings_are_refused_by_fit(cycle: Cycle) -> None:
-    table = pd.DataFrame(cycle)
-    for changes, words in (
-        ({"time": None}, "column of times"),
-        ({"model": "observd"}, "did you mean 'observed'"),
-        ({"target": ["hare", "year"]}, "one role"),
-        ({"holdout": 1.5}, "between 0 and 1"),
-    ):
-        with pytest.raises(OptionError, match=words):
-            forecaster(**changes).fit(table)
-    with pytest.raises(DataError, match="no column 'yeer'"):
-        forecaster(time="yeer").fit(table)
-    with pytest.raises(DataError, match="no row lies after the cut"):
-        forecaster(holdout="1990").fit(table)
 
 
 def test_what_was_learned_has_trailing_underscores_and_fit_returns_itself(fitted: Forecaster, cycle: Cycle) -> None:
@@ -246,6 +194,24 @@ def test_the_latent_model_takes_missing_values_and_the_observed_one_refuses_with
     made = forecaster(model="latent", holdout=2, members=1).fit(table)
     assert np.isfinite(numbers(made.predict(steps=2))).all()
     assert made.series_[0].mask.sum() == len(table)
+
+
+def test_a_target_that_was_not_measured_in_a_new_history_is_masked_and_noted_and_one_without_a_column_refused(
+    cycle: Cycle, tmp_path: Path
+) -> None:
+    made = forecaster(model="latent", members=1).fit(pd.DataFrame(cycle))
+    empty = pd.DataFrame({**cycle, "lynx": np.nan})
+    empty.to_csv(tmp_path / "t.csv", index=False)
+    for table in (empty, tmp_path / "t.csv", pa.table({**cycle, "lynx": pa.nulls(16)}), made.history(empty)):
+        assert np.isfinite(numbers(made.predict(steps=2, table=table))).all()
+    noted = [str(found) for found in made.history(tmp_path / "t.csv").notes if found.code == "unmeasured"]
+    assert noted == ["column 'lynx': not measured at all: masked"]
+    with pytest.raises(DataError, match=r"no column 'lynx', and the columns wanted are hare, lynx; .* empty column"):
+        made.predict(steps=2, table=pd.DataFrame(cycle).drop(columns="lynx"))
+    with pytest.raises(DataError, match="nothing can be scored of lynx"):
+        made.evaluate(empty)
+    with pytest.raises(DataError, match="every cell is missing"):
+        forecaster(target=["hare", "lynx"]).fit(empty)
 
 
 def test_a_calendar_is_forecast_in_dates_and_written_as_read(tmp_path: Path, cycle: Cycle) -> None:

@@ -112,7 +112,7 @@ def fit(
             model=model,
             seed=seed,
             members=members,
-            holdout=_holdout(holdout, test_from),
+            holdout=_holdout(context, holdout, test_from),
             period=period,
             time_unit=time_unit,
             dialect=dialect(delimiter=delimiter, comment=comment, columns=columns, decimal=decimal, missing=missing),
@@ -180,12 +180,15 @@ def _steps(forecaster: Forecaster) -> int:
     return lengths[len(lengths) // 2]
 
 
-def _holdout(share: float, test_from: str | None) -> float | int | str | None:
+def _holdout(context: typer.Context, share: float, test_from: str | None) -> float | int | str | None:
+    source = context.get_parameter_source("holdout")
     if test_from is not None:
+        if source is not None and source.name != "DEFAULT":
+            raise OptionError("--holdout and --test-from both say what is kept to score; give one of them")
         return test_from
     if share == 0:
         return None
-    if share >= 1 and share != int(share):
+    if not (share < 1 or share.is_integer()):
         raise OptionError(f"--holdout is a share below 1 or a whole number of rows; got {share:g}")
     return int(share) if share >= 1 else share
 

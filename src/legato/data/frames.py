@@ -40,10 +40,10 @@ def frame_kind(table: Any, *, time: str) -> FrameKind:
     """Return what a table was: a pandas or Polars frame; PyArrow for a path and for every other frame.
 
     Arguments:
-        table: a path or a data frame that was read.
+        table: a path or a data frame that was read, or series read from one.
         time: its column of times.
     """
-    if isinstance(table, str | os.PathLike | Table):
+    if isinstance(table, str | os.PathLike | Table | SeriesSet):
         return FrameKind()
     arrow = extra("pyarrow")
     names = {part.__module__.split(".")[0] for part in type(table).__mro__}

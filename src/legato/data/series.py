@@ -122,6 +122,7 @@ def read_series(
     time_unit: str | None = None,
     scale: TimeScale | None = None,
     dialect: Dialect | None = None,
+    unmeasured: bool = False,
 ) -> SeriesSet:
     """Read a table of series with variables in columns.
 
@@ -134,6 +135,8 @@ def read_series(
         time_unit: the unit of times that are plain numbers.
         scale: an earlier set's `TimeScale`, to put these times on its axis.
         dialect: how a text file is written.
+        unmeasured: whether the column of a named target may be empty, as in a history given to a fitted model; it is
+            masked, and noted.
 
     Returns:
         The series, sorted by time. Rows that repeat a series and time are merged where they agree, and refused where
@@ -158,10 +161,14 @@ def read_series(
     if chosen is None:
         chosen, found = default_targets(table, taken={time, series, *static})
         notes += found
-    values = np.stack([table.numbers(name) for name in chosen], axis=1)
+    if unmeasured:
+        _refuse_absent(table, chosen)
+    values = np.stack([_measured(table, name, unmeasured) for name in chosen], axis=1)
     constants = np.stack([table.numbers(name) for name in static], axis=1) if static else np.empty((len(table), 0))
     for name in (*chosen, *static):
         notes += table.column(name).notes
+        if table.column(name).kind == "empty":
+            notes.append(note("unmeasured", "not measured at all: masked", column=name, count=len(table)))
     order = np.lexsort((column.times, codes))
     notes += _disorder(codes, column.times, table.lines, name=time)
     rows = _Rows(codes[order], column.times[order], values[order], constants[order], table.lines[order])
@@ -206,6 +213,21 @@ def default_targets(table: Table, *, taken: set[str | None]) -> tuple[tuple[str,
         if len(numbers) > 2 and np.array_equal(numbers, np.arange(len(numbers)) + numbers[0]):
             notes.append(warn("row-numbers", "counts the rows", "name the targets to leave it out", column=name))
     return chosen, notes
+
+
+def _refuse_absent(table: Table, wanted: Sequence[str]) -> None:
+    absent = [name for name in wanted if name not in table.columns]
+    if absent:
+        message = f"the table has no column {absent[0]!r}, and the columns wanted are {', '.join(wanted)}"
+        fix = "name it as it was, or add an empty column for what was not measured"
+        raise refuse("no-column", message, fix, column=absent[0])
+
+
+def _measured(table: Table, name: str, unmeasured: bool) -> np.ndarray:
+    """Return a column of numbers, or nothing but NaN for an empty one where that is allowed."""
+    if unmeasured and table.column(name).kind == "empty":
+        return np.full(len(table), np.nan)
+    return table.numbers(name)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ baselines; forecasts of the future start from all of the history.
 
 from __future__ import annotations
 
+import datetime
 import inspect
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,16 +22,26 @@ import numpy as np
 import torch
 
 from ..core.catalogue import nearest
-from ..core.errors import InputError, ModelFileError, NotFittedError, OptionError
-from ..data import SECONDS, Batch, Dialect, Prediction, Series, SeriesSet, TimeScale, parse_times, read_series
-from ..data import split_series as split_in_time
+from ..core.errors import DataError, InputError, ModelFileError, NotFittedError, OptionError
+from ..data import (
+    SECONDS,
+    Batch,
+    Dialect,
+    Prediction,
+    Series,
+    SeriesSet,
+    SeriesSplit,
+    TimeScale,
+    parse_times,
+    read_series,
+)
 from ..data.frames import FrameKind, frame_kind, make_frame, read_history, write_history
-from ..data.holdout import SeriesSplit
 from ..models import MODELS, TimeFacts
 from ..training.loop import Progress, Trained, TrainingState, train
 from ..version import __version__
 from .evaluation import Evaluation, Forecast, evaluate_forecasts, rolling_histories
 from .run_folder import FORMAT, RunFolder
+from .settings import check_settings, settings_from_json, settings_to_json, split_off
 
 __all__ = ["Forecaster"]
 
@@ -47,8 +59,8 @@ class Forecaster:
         model: a name of the catalogue of models.
         seed: for everything random.
         members: the size of the ensemble; None is the model's own.
-        holdout: what is held out to be scored: a share of the rows of each series, a number of rows, or a time written
-            as the table's are; None trains on everything and scores nothing.
+        holdout: what is held out to be scored: a share of the rows of each series, a number of rows, or a time, as a
+            date, a timestamp or written as the table's are; None trains on everything and scores nothing.
         period: a known season in the unit of the times, for the baselines that have one.
         time_unit: the unit of times that are plain numbers.
         dialect: how a text file is written, where that is not plain.
@@ -76,7 +88,7 @@ class Forecaster:
         model: str = "latent",
         seed: int = 0,
         members: int | None = None,
-        holdout: float | int | str | None = 0.2,
+        holdout: float | int | str | datetime.date | np.datetime64 | None = 0.2,
         period: float | None = None,
         time_unit: str | None = None,
         dialect: Dialect | None = None,
@@ -126,12 +138,13 @@ class Forecaster:
             Itself.
 
         Raises:
+            OptionError: a setting that cannot be meant.
             DataError: the table cannot be read as it stands.
             InputError: `run` holds a run already, or with `resume` a finished one.
             ModelFileError: with `resume`, the checkpoint is damaged or belongs to another fit.
         """
-        if self.time is None:
-            raise OptionError("name the column of times: Forecaster(time=...)")
+        check_settings(self.get_params())
+        assert self.time is not None, "it was checked"
         catalogued = MODELS[self.model]
         folder = None if run is None else RunFolder(run)
         if folder is not None:
@@ -144,13 +157,13 @@ class Forecaster:
             time_unit=self.time_unit,
             dialect=self.dialect,
         )
-        split = None if self.holdout is None else _split(series, self.holdout)
+        split = split_off(series, self.holdout)
         train_part = series if split is None else split.train
         # A fit needs gradients, wherever it is called.
         with torch.inference_mode(False), torch.enable_grad():
             batch = Batch.from_series(train_part, dtype=torch.float64)
-            model = catalogued.from_data(batch, time=_facts(series.scale), seed=self.seed, **self._settings())
-            state = TrainingState(model, seed=self.seed)
+            model = catalogued.from_data(batch, time=_facts(series.scale), seed=int(self.seed), **self._settings())
+            state = TrainingState(model, seed=int(self.seed))
             if folder is not None:  # only now is it known that there will be something to replace a run with
                 folder.create(force=force, resume=resume)
             self.trained_ = self._train(state, folder, series.digest, resume=resume, progress=progress)
@@ -175,6 +188,31 @@ class Forecaster:
             self.save(folder.path)
         return self
 
+    def history(self, table: Any) -> SeriesSet:
+        """Return a table as a history to forecast from, on the model's time axis.
+
+        Arguments:
+            table: a path or a data frame with the columns that were fitted. The column of a target that was not
+                measured may be empty: it is masked, and noted.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: the table cannot be read as it stands, or a column is not there.
+        """
+        self._require_fitted()
+        if isinstance(table, SeriesSet):
+            return table
+        fitted = self.series_
+        return read_series(
+            table,
+            time=fitted.time,
+            series=fitted.series_column,
+            target=list(fitted.targets),
+            scale=fitted.scale,
+            dialect=self.dialect if isinstance(table, str | os.PathLike) else None,
+            unmeasured=True,
+        )
+
     def predict(
         self,
         horizon: str | float | None = None,
@@ -189,7 +227,7 @@ class Forecaster:
             horizon: how far from each series' last time, in words ("24h", "3 steps") or in the unit of the times.
             steps: the number of steps of the median spacing, instead.
             at: times, written as the table's are, instead; the same for every series.
-            table: the history to forecast from; None is the one that was fitted.
+            table: the history to forecast from, a table or what `history` made of it; None is the one that was fitted.
 
         Returns:
             Columns series (where the table has one), time, variable, mean, and the quantiles "0.1" ... "0.9"; a frame
@@ -218,8 +256,14 @@ class Forecaster:
         Raises:
             NotFittedError: before `fit`.
             InputError: no series is long enough.
+            DataError: a target was not measured at all.
         """
         series = self._history(table)
+        unmeasured = [
+            name for place, name in enumerate(series.targets) if not any(o.mask[:, place].any() for o in series)
+        ]
+        if unmeasured:
+            raise DataError(f"nothing can be scored of {', '.join(unmeasured)}, which was not measured at all")
         steps = self._steps(series, horizon)
         pairs = rolling_histories(series, steps=steps, origins=origins)
         words = f"{len(pairs)} forecasts of {steps} rows, from the last {origins} origins of {len(series)} series"
@@ -256,7 +300,7 @@ class Forecaster:
                 "format": FORMAT,
                 "version": __version__,
                 "torch": torch.__version__,
-                "settings": _jsonable(self.get_params()),
+                "settings": settings_to_json(self.get_params()),
                 "model": facts,
                 "targets": list(series.targets),
                 "scale": series.scale.to_dict(),
@@ -289,9 +333,8 @@ class Forecaster:
         config = folder.check_format(folder.read_json("config.json"))
         tensors, facts = folder.read_tensors("model.safetensors")
         try:
-            settings = dict(config["settings"])
-            settings["dialect"] = None if settings["dialect"] is None else _dialect(settings["dialect"])
-            forecaster = cls(**settings)
+            forecaster = cls(**settings_from_json(config["settings"]))
+            check_settings(forecaster.get_params())
             model = MODELS[facts["model"]].from_config(facts["shape"])
             model.load_state_dict(tensors)
             scale = TimeScale.from_dict(config["scale"])
@@ -325,7 +368,9 @@ class Forecaster:
         progress: Progress | None,
     ) -> Trained:
         """Train from the start or from the folder's checkpoint, and keep checkpoints there."""
-        settings = {name: value for name, value in _jsonable(self.get_params()).items() if name not in _AFTERWARDS}
+        settings = {
+            name: value for name, value in settings_to_json(self.get_params()).items() if name not in _AFTERWARDS
+        }
         identity = {"digest": digest, "settings": settings, "version": __version__}
         if folder is not None and resume:
             _restore(state, folder, identity)
@@ -337,26 +382,15 @@ class Forecaster:
         return train(state, progress=progress, checkpoint=checkpoint, max_time=self.max_time)
 
     def _settings(self) -> dict[str, Any]:
-        return {} if self.members is None else {"members": self.members}
+        return {} if self.members is None else {"members": int(self.members)}
 
     def _require_fitted(self) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster is not fitted; call fit(table) or Forecaster.load(run) first")
 
     def _history(self, table: Any) -> SeriesSet:
-        """Return the series to forecast from, on the model's time axis."""
         self._require_fitted()
-        if table is None:
-            return self.series_
-        fitted = self.series_
-        return read_series(
-            table,
-            time=fitted.time,
-            series=fitted.series_column,
-            target=list(fitted.targets),
-            scale=fitted.scale,
-            dialect=self.dialect,
-        )
+        return self.series_ if table is None else self.history(table)
 
     def _grids(self, series: SeriesSet, horizon: str | float | None, steps: int | None, at: Any) -> list[np.ndarray]:
         """Return the times to forecast, one grid per series."""
@@ -427,14 +461,6 @@ class Forecaster:
         return columns
 
 
-def _split(series: SeriesSet, holdout: float | int | str) -> SeriesSplit:
-    if isinstance(holdout, str):
-        return split_in_time(series, at=holdout)
-    if isinstance(holdout, int) and not isinstance(holdout, bool):
-        return split_in_time(series, last=holdout)
-    return split_in_time(series, fraction=holdout)
-
-
 def _pairs(split: SeriesSplit) -> list[tuple[Series, Series]]:
     """Return each series' training and test part, where it has both."""
     train = {one.id: one for one in split.train}
@@ -449,27 +475,6 @@ def _facts(scale: TimeScale) -> TimeFacts:
         periods=tuple(SECONDS[f"{name}s"] / unit for name in phases),
         phases=tuple(float(phase[0]) for phase in phases.values()),
     )
-
-
-def _jsonable(params: dict[str, Any]) -> dict[str, Any]:
-    """Return settings as plain JSON values."""
-    dialect = params["dialect"]
-    target = params["target"]
-    return {
-        **params,
-        "dialect": None if dialect is None else _fields(dialect),
-        "target": target if target is None or isinstance(target, str) else list(target),
-    }
-
-
-def _fields(dialect: Dialect) -> dict[str, Any]:
-    return {name: getattr(dialect, name) for name in inspect.signature(Dialect).parameters}
-
-
-def _dialect(values: dict[str, Any]) -> Dialect:
-    """Return the dialect that JSON holds, its lists tuples again."""
-    fields: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in values.items()}
-    return Dialect(**fields)
 
 
 def _restore(state: TrainingState, folder: RunFolder, identity: dict[str, Any]) -> None:
