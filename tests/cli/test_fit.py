@@ -86,6 +86,8 @@ def test_bad_data_end_with_3_and_leave_no_folder(legato: Run, tmp_path: Path) ->
         ("--seed", "-1"),
         ("--seed", str(2**64)),
         ("--period", "0"),
+        ("--horizon", "3 bananas"),
+        ("--horizon", "1 week"),
         ("--holdout", "3", "--test-from", "1915"),
     ],
 )

@@ -118,17 +118,18 @@ def fit(
             dialect=dialect(delimiter=delimiter, comment=comment, columns=columns, decimal=decimal, missing=missing),
             max_time=None if max_time is None else _seconds(max_time),
         )
+        far = None if horizon is None else length(horizon)
         run = Path("runs") / Path(file).stem if out is None else out
         with fitting(output, run, force=force, resume=resume) as progress:
-            forecaster.fit(file, run=run, force=force, resume=resume, progress=progress)
+            forecaster.fit(file, run=run, force=force, resume=resume, horizon=far, progress=progress)
             progress(1, 1, "drawing the report")
-            _write(forecaster, run, horizon, title=Path(file).stem, command=command_line(context))
+            _write(forecaster, run, far, title=Path(file).stem, command=command_line(context))
         _show(output, forecaster, run)
 
 
-def _write(forecaster: Forecaster, run: Path, horizon: str | None, *, title: str, command: str) -> None:
+def _write(forecaster: Forecaster, run: Path, far: str | float | None, *, title: str, command: str) -> None:
     """Write the forecast of what comes next, and the report."""
-    wanted: dict[str, Any] = {"steps": _steps(forecaster)} if horizon is None else {"horizon": length(horizon)}
+    wanted: dict[str, Any] = {"steps": _steps(forecaster)} if far is None else {"horizon": far}
     write_csv(run / "forecast.csv", forecaster.predict(**wanted).to_pydict())
     report_run(forecaster, run / "report.html", title=title, command=command)
 

@@ -26,7 +26,7 @@ from ..core.errors import InputError, OptionError
 from .durations import SECONDS, duration_seconds
 from .finding import Finding
 
-__all__ = ["DAY", "TimeColumn", "TimeKind", "TimeScale", "zone_offset"]
+__all__ = ["DAY", "TimeColumn", "TimeKind", "TimeScale", "steps_in_words", "steps_within", "zone_offset"]
 
 TimeKind = Literal["number", "integer", "year", "yyyymmdd", "date", "datetime"]
 
@@ -103,12 +103,8 @@ class TimeScale:
         Raises:
             OptionError: the horizon is not positive, or shorter than one step.
         """
-        words = horizon.split() if isinstance(horizon, str) else []
-        if len(words) == 2 and words[1] in ("step", "steps") and words[0].isdigit():
-            count = int(words[0])
-        else:
-            # A hair of slack, so that a horizon of exactly k steps has k points whatever the rounding.
-            count = int(np.floor(self.duration(horizon) / step * (1 + 1e-9) + 1e-9))
+        count = steps_in_words(horizon)
+        count = steps_within(self.duration(horizon), step) if count is None else count
         if count < 1:
             raise OptionError(f"the horizon {horizon!r} holds no point: it is shorter than the spacing, {step:g}")
         return start + step * np.arange(1, count + 1, dtype=np.float64)
@@ -143,7 +139,7 @@ class TimeScale:
         moments = self._moments(times)
         if self.kind != "datetime" and bool(np.all(times == np.rint(times))):
             return [str(text) for text in np.datetime_as_string(moments, unit="D")]
-        moments = moments + np.timedelta64(zone_offset(self.zone), "us")
+        moments = self.local(times)
         digits = max(self.digits, _decimals(moments)) if self.digits >= 0 or _decimals(moments) >= 0 else -1
         kept = 16 if digits < 0 else 19 if digits == 0 else 20 + digits
         texts = np.datetime_as_string(moments, unit="us")
@@ -156,8 +152,7 @@ class TimeScale:
         """
         if not self.calendar:
             return {}
-        moments = self._moments(np.asarray(times, dtype=np.float64))
-        moments = moments + np.timedelta64(zone_offset(self.zone), "us")
+        moments = self.local(times)
         days = moments.astype("datetime64[D]")
         years = moments.astype("datetime64[Y]")
         year_length = ((years + 1).astype("datetime64[us]") - years.astype("datetime64[us]")) / _MICROSECOND
@@ -168,6 +163,17 @@ class TimeScale:
             "week": ((days.astype(np.int64) + 3) % 7 + day) / 7,
         }
         return {**phases, "day": day} if self.kind == "datetime" else phases
+
+    def local(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Return calendar times as `datetime64[us]` by the clock of the scale's zone."""
+        moments = self._moments(np.asarray(times, dtype=np.float64))
+        return moments + np.timedelta64(zone_offset(self.zone), "us")
+
+    def from_local(self, ticks: np.ndarray) -> np.ndarray:
+        """Return the times of microseconds since 1970 by the clock of the scale's zone; the inverse of `local`."""
+        per_unit = 1_000_000 if self.kind == "datetime" else DAY
+        times: np.ndarray = (ticks - zone_offset(self.zone) - self.origin) / per_unit
+        return times
 
     def _moments(self, times: np.ndarray) -> np.ndarray:
         """Return calendar times as `datetime64[us]`, snapped to the form's own decimals where rounding hides them."""
@@ -192,6 +198,17 @@ class TimeColumn:
     times: np.ndarray
     scale: TimeScale
     notes: tuple[Finding, ...] = ()
+
+
+def steps_in_words(horizon: str | float) -> int | None:
+    """Return the number in "3 steps"; None for other horizons."""
+    words = horizon.split() if isinstance(horizon, str) else []
+    return int(words[0]) if len(words) == 2 and words[1] in ("step", "steps") and words[0].isdecimal() else None
+
+
+def steps_within(length: float, step: float) -> int:
+    """Return how many steps a length holds, with a hair of slack: exactly k steps are k, whatever the rounding."""
+    return int(np.floor(length / step * (1 + 1e-9) + 1e-9))
 
 
 def zone_offset(zone: str) -> int:

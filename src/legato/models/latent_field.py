@@ -34,7 +34,7 @@ _SATURATION = 25.0
 _BOUND = 36.0
 _WIDEST_START = 6.0
 _SAVES = 16  # a unit of time
-_MOST_STEPS = 10_000_000
+_MOST_STEPS = 100_000
 _SPREAD = 0.05  # how far the members' starts lie apart
 _SPREAD_RATE = 0.02
 

@@ -34,6 +34,7 @@ _JITTER = 0.1
 _FARTHEST = 5.0
 _TRAINING_RTOL = 1e-2
 _RTOL = 1e-4
+_MOST_STEPS = 100_000
 
 
 class ObservedODE(SeriesModel):
@@ -279,6 +280,7 @@ class ObservedODE(SeriesModel):
             rtol=rtol,
             atol=rtol / 10,
             batch_dims=1,
+            max_steps=_MOST_STEPS,
             gradient="direct",
         )
         self._evaluations = int(solution.stats.evaluations.max())

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from ..core.catalogue import nearest
-from ..core.errors import DataError, InputError, ModelFileError, NotFittedError, OptionError
+from ..core.errors import DataError, ModelFileError, NotFittedError, OptionError
 from ..data import (
     SECONDS,
     Batch,
@@ -32,7 +32,6 @@ from ..data import (
     SeriesSet,
     SeriesSplit,
     TimeScale,
-    parse_times,
     read_series,
 )
 from ..data.frames import FrameKind, frame_kind, make_frame, read_history, write_history
@@ -40,6 +39,7 @@ from ..models import MODELS, TimeFacts
 from ..training.loop import Progress, Trained, TrainingState, train
 from ..version import __version__
 from .evaluation import Evaluation, Forecast, evaluate_forecasts, rolling_histories
+from .horizons import count_steps, forecast_grids
 from .run_folder import FORMAT, RunFolder
 from .settings import check_settings, settings_from_json, settings_to_json, split_off
 
@@ -123,6 +123,7 @@ class Forecaster:
         run: str | Path | None = None,
         resume: bool = False,
         force: bool = False,
+        horizon: str | float | None = None,
         progress: Progress | None = None,
     ) -> Forecaster:
         """Train on a table, and score what was held out.
@@ -132,6 +133,7 @@ class Forecaster:
             run: a folder for checkpoints and the result; see `save`.
             resume: go on with an interrupted fit in `run`.
             force: replace what is in `run`, once the table is read and there is a model to train.
+            horizon: what `predict` will be asked for, so that what cannot be is refused before the training.
             progress: told iterations done, iterations in all, and a word.
 
         Returns:
@@ -157,6 +159,8 @@ class Forecaster:
             time_unit=self.time_unit,
             dialect=self.dialect,
         )
+        if horizon is not None:
+            forecast_grids(series, series, horizon=horizon)
         split = split_off(series, self.holdout)
         train_part = series if split is None else split.train
         # A fit needs gradients, wherever it is called.
@@ -224,8 +228,10 @@ class Forecaster:
         """Return the forecast of every series as a data frame.
 
         Arguments:
-            horizon: how far from each series' last time, in words ("24h", "3 steps") or in the unit of the times.
-            steps: the number of steps of the median spacing, instead.
+            horizon: how far from each series' last time, in words ("24h", "3 steps") or in the unit of the times. Whole
+                months and years end on the date of the calendar.
+            steps: the number of steps, instead: of the median spacing, or of calendar months where all dates of the
+                series lie whole months apart.
             at: times, written as the table's are, instead; the same for every series.
             table: the history to forecast from, a table or what `history` made of it; None is the one that was fitted.
 
@@ -236,11 +242,15 @@ class Forecaster:
 
         Raises:
             NotFittedError: before `fit`.
-            OptionError: not exactly one of `horizon`, `steps` and `at`.
+            OptionError: not exactly one of `horizon`, `steps` and `at`, or one that cannot be meant; a forecast that
+                goes beyond 100 times the span of what was fitted, or has more than 1,000,000 rows.
+            InputError: `at` holds no time, an early one, or one that lies too far ahead.
+            SolveError: the model's equation was not solved that far in 100,000 steps.
         """
         series = self._history(table)
         kind = self._kind if table is None else frame_kind(table, time=series.time)
-        columns = self._long(series, self._grids(series, horizon, steps, at), text=kind.time is None)
+        grids = forecast_grids(series, self.series_, horizon=horizon, steps=steps, at=at)
+        columns = self._long(series, grids, text=kind.time is None)
         return make_frame(columns, kind=kind)
 
     def evaluate(self, table: Any = None, *, horizon: str | float | None = None, origins: int = 1) -> Evaluation:
@@ -392,33 +402,9 @@ class Forecaster:
         self._require_fitted()
         return self.series_ if table is None else self.history(table)
 
-    def _grids(self, series: SeriesSet, horizon: str | float | None, steps: int | None, at: Any) -> list[np.ndarray]:
-        """Return the times to forecast, one grid per series."""
-        if sum(value is not None for value in (horizon, steps, at)) != 1:
-            raise OptionError("give exactly one of horizon, steps and at")
-        if at is not None:
-            if not np.size(at):
-                raise InputError("at holds no time; give at least one")
-            times = np.unique(parse_times(at if isinstance(at, str) or np.ndim(at) else [at], series.scale))
-            early = [one.id for one in series if times[0] <= one.times[-1]]
-            if early:
-                raise InputError(
-                    f"a forecast is of later times, and {series.scale.format(times[:1])[0]} is not after the last time "
-                    f"of the series {early[0]!r}; give later times"
-                )
-            return [times for _ in series]
-        wanted = f"{steps} steps" if steps is not None else horizon
-        assert wanted is not None
-        step = self._step(series)
-        return [series.scale.grid(wanted, start=float(one.times[-1]), step=step) for one in series]
-
-    def _step(self, series: SeriesSet) -> float:
-        """Return the median spacing; that of the fit where no series has two times."""
-        return float(np.median(series.gaps if len(series.gaps) else self.series_.gaps))
-
     def _steps(self, series: SeriesSet, horizon: str | float | None) -> int:
         if horizon is not None:
-            return len(series.scale.grid(horizon, start=0.0, step=self._step(series)))
+            return count_steps(series, self.series_, horizon)
         if self.split_ is not None:
             return int(np.median([len(one) for one in self.split_.test]))
         return max(1, int(np.median([len(one) for one in series]) * 0.2))
