@@ -9,7 +9,8 @@ and all members are solved as one state. Some members are trained on less of the
 the rest calibrate the band.
 
 The field knows nothing but the observed state: two equal observations must have equal futures, and a single variable
-can only rise or fall. Where that is wrong, take the latent model.
+can only rise or fall. Where that is wrong, take the latent model; and where series are long, for this one learns from
+every pair of a row and a later one, at most as many as 1,000 rows of two variables make.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _JITTER = 0.1
 _FARTHEST = 5.0
 _TRAINING_RTOL = 1e-2
 _RTOL = 1e-4
+_MOST_NUMBERS = 2_000_000
 _MOST_STEPS = 100_000
 
 
@@ -75,7 +77,8 @@ class ObservedODE(SeriesModel):
         """Return an untrained ensemble, scaled to the data.
 
         Raises:
-            DataError: fewer than six rows in which every variable was observed, or one such row in each series.
+            DataError: fewer than six rows in which every variable was observed, one such row in each series, or more
+                than two million numbers in all pairs of rows, with which time and memory grow.
         """
         complete = [mask.all(dim=1) for mask in batch.mask]
         count = sum(int(rows.sum()) for rows in complete)
@@ -85,6 +88,13 @@ class ObservedODE(SeriesModel):
                 f"the observed model starts from rows in which every variable was observed, and there are {count}, at "
                 f"most {longest} in one series; it needs at least 6, and 2 in one series. Use --model latent, which "
                 "takes missing values as they are"
+            )
+        numbers = count * longest * batch.channels
+        if numbers > _MOST_NUMBERS:
+            raise DataError(
+                f"the observed model learns from every pair of a row and a later one, and {count} rows, at most {longest} "
+                f"of them in one series, of {batch.channels} variables make {numbers:,} numbers; it takes "
+                f"{_MOST_NUMBERS:,}, such as 1,000 rows of two. Use --model latent, or fit the last rows alone"
             )
         values = torch.cat([one[rows] for one, rows in zip(batch.values, complete, strict=True)])
         gaps = torch.cat([times[rows].diff() for times, rows in zip(batch.times, complete, strict=True)])
