@@ -24,7 +24,10 @@ from .table import Table, read_table
 from .time_column import read_times
 from .times import TimeScale
 
-__all__ = ["Series", "SeriesSet", "default_targets", "read_series"]
+__all__ = ["LARGEST", "Series", "SeriesSet", "default_targets", "read_series"]
+
+LARGEST = 1e70
+"""The greatest magnitude of a value that may be modelled."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
@@ -143,7 +146,8 @@ def read_series(
         they differ; both, and rows out of order, are noted.
 
     Raises:
-        DataError: the table cannot be read like this; the message names rows, column and what to do.
+        DataError: the table cannot be read like this, or holds values beyond 1e70; the message names rows, column and
+            what to do.
         OptionError: a column has two roles.
 
     >>> from legato.data import load_lynx_hare
@@ -164,6 +168,7 @@ def read_series(
     if unmeasured:
         _refuse_absent(table, chosen)
     values = np.stack([_measured(table, name, unmeasured) for name in chosen], axis=1)
+    _refuse_extreme(table, chosen, values)
     constants = np.stack([table.numbers(name) for name in static], axis=1) if static else np.empty((len(table), 0))
     for name in (*chosen, *static):
         notes += table.column(name).notes
@@ -221,6 +226,16 @@ def _refuse_absent(table: Table, wanted: Sequence[str]) -> None:
         message = f"the table has no column {absent[0]!r}, and the columns wanted are {', '.join(wanted)}"
         fix = "name it as it was, or add an empty column for what was not measured"
         raise refuse("no-column", message, fix, column=absent[0])
+
+
+def _refuse_extreme(table: Table, names: Sequence[str], values: np.ndarray) -> None:
+    beyond = np.abs(values) > LARGEST
+    if beyond.any():
+        place = int(beyond.any(axis=0).argmax())
+        rows = table.lines[beyond[:, place]]
+        first = values[beyond[:, place], place][0]
+        message = f"holds {first:g}, and what is computed from numbers beyond {LARGEST:g} overflows"
+        raise refuse("magnitude", message, "correct it, or divide the column", column=names[place], rows=rows)
 
 
 def _measured(table: Table, name: str, unmeasured: bool) -> np.ndarray:

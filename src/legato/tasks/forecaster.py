@@ -24,7 +24,6 @@ import torch
 from ..core.catalogue import nearest
 from ..core.errors import DataError, ModelFileError, NotFittedError, OptionError
 from ..data import (
-    SECONDS,
     Batch,
     Dialect,
     Prediction,
@@ -35,10 +34,11 @@ from ..data import (
     read_series,
 )
 from ..data.frames import FrameKind, frame_kind, make_frame, read_history, write_history
-from ..models import MODELS, TimeFacts
+from ..models import MODELS
 from ..training.loop import Progress, Trained, TrainingState, train
 from ..version import __version__
 from .evaluation import Evaluation, Forecast, evaluate_forecasts, rolling_histories
+from .fitness import time_facts
 from .horizons import count_steps, forecast_grids
 from .run_folder import FORMAT, RunFolder
 from .settings import check_settings, settings_from_json, settings_to_json, split_off
@@ -166,7 +166,7 @@ class Forecaster:
         # A fit needs gradients, wherever it is called.
         with torch.inference_mode(False), torch.enable_grad():
             batch = Batch.from_series(train_part, dtype=torch.float64)
-            model = catalogued.from_data(batch, time=_facts(series.scale), seed=int(self.seed), **self._settings())
+            model = catalogued.from_data(batch, time=time_facts(series.scale), seed=int(self.seed), **self._settings())
             state = TrainingState(model, seed=int(self.seed))
             if folder is not None:  # only now is it known that there will be something to replace a run with
                 folder.create(force=force, resume=resume)
@@ -451,16 +451,6 @@ def _pairs(split: SeriesSplit) -> list[tuple[Series, Series]]:
     """Return each series' training and test part, where it has both."""
     train = {one.id: one for one in split.train}
     return [(train[one.id], one) for one in split.test if one.id in train]
-
-
-def _facts(scale: TimeScale) -> TimeFacts:
-    """Return the calendar periods of an axis, in its unit, and their phases at time zero."""
-    phases = scale.phases(np.zeros(1))
-    unit = SECONDS[scale.unit] if scale.unit is not None else 1.0
-    return TimeFacts(
-        periods=tuple(SECONDS[f"{name}s"] / unit for name in phases),
-        phases=tuple(float(phase[0]) for phase in phases.values()),
-    )
 
 
 def _restore(state: TrainingState, folder: RunFolder, identity: dict[str, Any]) -> None:
