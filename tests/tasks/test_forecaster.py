@@ -185,6 +185,31 @@ def test_several_series_are_forecast_each_from_its_own_end(patients: pd.DataFram
     assert made.evaluation_.scores["hr"][0].total == 4 + 2 + 2
 
 
+def test_whole_numbers_for_ids_come_back_in_their_type_so_that_a_forecast_joins_its_table(
+    cycle: Cycle, tmp_path: Path
+) -> None:
+    table = pd.concat([pd.DataFrame({**cycle, "site": np.int32(site)}) for site in (10, 9)])
+    made = forecaster(series="site").fit(table)
+    again = Forecaster.load(made.save(tmp_path / "run"))
+    found = made.predict(steps=2)
+    assert found["series"].dtype == np.int32
+    assert found["series"].tolist() == [9] * 4 + [10] * 4
+    assert again.predict(steps=2).column("series").type == pa.int32()
+    assert len(found.merge(table, left_on=["series"], right_on=["site"])) == 8 * 16
+    wide = made.predict(steps=1, table=pl.DataFrame({**cycle, "site": np.full(16, 3, dtype=np.uint64)}))
+    assert wide["series"].dtype == pl.UInt64
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert forecaster(series="site").fit(tmp_path / "t.csv").predict(steps=1).column("series").type == pa.string()
+
+
+def test_an_evaluation_after_loading_is_as_long_as_before(cycle: Cycle, tmp_path: Path) -> None:
+    made = forecaster(holdout=5).fit(pd.DataFrame(cycle))
+    again = Forecaster.load(made.save(tmp_path / "run"))
+    assert made.evaluate().description.startswith("1 forecasts of 5 rows")
+    assert again.evaluate().to_dict() == made.evaluate().to_dict()
+    assert Forecaster.load(again.save(tmp_path / "copy")).evaluate().to_dict() == made.evaluate().to_dict()
+
+
 def test_the_latent_model_takes_missing_values_and_the_observed_one_refuses_with_advice(cycle: Cycle) -> None:
     table = pd.DataFrame(cycle)
     table.loc[table.index % 2 == 0, "hare"] = np.nan

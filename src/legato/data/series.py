@@ -24,7 +24,10 @@ from .table import Table, read_table
 from .time_column import read_times
 from .times import TimeScale
 
-__all__ = ["LARGEST", "Series", "SeriesSet", "default_targets", "read_series"]
+__all__ = ["INTEGERS", "LARGEST", "Series", "SeriesSet", "default_targets", "read_series"]
+
+INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+"""The types of whole numbers that ids are given back in."""
 
 LARGEST = 1e70
 """The greatest magnitude of a value that may be modelled."""
@@ -71,6 +74,7 @@ class SeriesSet:
         scale: what times mean.
         time: the name of the column of times.
         series_column: the name of the column of ids; None where the table is one series.
+        id_type: what the ids were in the table: an integer type such as "int64", else "string".
         static: the names of the static columns.
         source: what was read, in words.
         notes: what was decided, and warnings.
@@ -81,6 +85,7 @@ class SeriesSet:
     scale: TimeScale
     time: str
     series_column: str | None = None
+    id_type: str = "string"
     static: tuple[str, ...] = ()
     source: str = ""
     notes: tuple[Finding, ...] = ()
@@ -184,6 +189,7 @@ def read_series(
         scale=column.scale,
         time=time,
         series_column=series,
+        id_type=_id_type(table, series),
         static=static,
         source=table.source,
         notes=(*notes, *found),
@@ -284,6 +290,11 @@ def _ids(table: Table, name: str | None) -> tuple[np.ndarray, list[str]]:
     rank = np.empty(len(ids), dtype=np.int64)
     rank[ids] = np.arange(len(ids))
     return rank[codes], [str(found[code]) for code in ids]
+
+
+def _id_type(table: Table, name: str | None) -> str:
+    kind = "string" if name is None else str(table.column(name).cells.type)
+    return kind if kind in INTEGERS else "string"
 
 
 def _order(name: str) -> tuple[int, int, str]:

@@ -16,9 +16,10 @@ Calendar stamps are counted in whole microseconds, which a float64 of seconds ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -30,6 +31,7 @@ __all__ = ["DAY", "TimeColumn", "TimeKind", "TimeScale", "steps_in_words", "step
 
 TimeKind = Literal["number", "integer", "year", "yyyymmdd", "date", "datetime"]
 
+_ZONE = r"(|[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
 _MICROSECOND = np.timedelta64(1, "us")
 DAY = 86_400_000_000
 """Microseconds in a day."""
@@ -69,12 +71,20 @@ class TimeScale:
         """Return the scale that `to_dict` described.
 
         Raises:
-            InputError: `values` holds other fields.
+            InputError: `values` holds other fields, or what no scale holds.
         """
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != known:
             raise InputError(f"a time scale has the fields {sorted(known)}; got {values!r}")
-        return cls(**values)
+        texts = all(isinstance(values[name], str) for name in ("kind", "zone", "separator"))
+        numbers = all(type(values[name]) is int for name in ("origin", "digits"))
+        good = texts and numbers and values["kind"] in get_args(TimeKind) and -1 <= values["digits"] <= 6
+        if not good or not re.fullmatch(_ZONE, values["zone"]) or values["unit"] not in (None, *SECONDS):
+            raise InputError(f"a time scale has a known kind, unit and zone, and a whole origin; got {values!r}")
+        scale = cls(**values)
+        if scale.calendar and scale.unit != ("seconds" if scale.kind == "datetime" else "days"):
+            raise InputError(f"a calendar counts datetimes in seconds and dates in days; got {values!r}")
+        return scale
 
     def duration(self, length: str | float) -> float:
         """Return a length of time in the unit inside: a number as it is, or words such as "24h".

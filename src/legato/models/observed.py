@@ -26,7 +26,7 @@ from ..core.errors import DataError
 from ..data import Batch, Prediction
 from ..solve import solve
 from .calibration import Band, fit_band
-from .series_model import LEVELS, Plan, SeriesModel, TimeFacts, central_quantiles
+from .series_model import LEVELS, Plan, SeriesModel, TimeFacts, central_quantiles, check_shape
 
 __all__ = ["ObservedODE"]
 
@@ -92,8 +92,8 @@ class ObservedODE(SeriesModel):
         numbers = count * longest * batch.channels
         if numbers > _MOST_NUMBERS:
             raise DataError(
-                f"the observed model learns from every pair of a row and a later one, and {count} rows, at most {longest} "
-                f"of them in one series, of {batch.channels} variables make {numbers:,} numbers; it takes "
+                f"the observed model learns from every pair of a row and a later one, and {count} rows, at most "
+                f"{longest} of them in one series, of {batch.channels} variables make {numbers:,} numbers; it takes "
                 f"{_MOST_NUMBERS:,}, such as 1,000 rows of two. Use --model latent, or fit the last rows alone"
             )
         values = torch.cat([one[rows] for one, rows in zip(batch.values, complete, strict=True)])
@@ -228,6 +228,7 @@ class ObservedODE(SeriesModel):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ObservedODE:
         """Return a model of the same shape."""
+        check_shape(config, counts=("channels", "members"), lengths=("gap",))
         return cls(**config)
 
     def slopes(self, points: Tensor) -> Tensor:

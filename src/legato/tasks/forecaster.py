@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from ..core.catalogue import nearest
-from ..core.errors import DataError, ModelFileError, NotFittedError, OptionError
+from ..core.errors import DataError, InputError, ModelFileError, NotFittedError, OptionError
 from ..data import (
     Batch,
     Dialect,
@@ -40,6 +40,7 @@ from ..version import __version__
 from .evaluation import Evaluation, Forecast, evaluate_forecasts, rolling_histories
 from .fitness import time_facts
 from .horizons import count_steps, forecast_grids
+from .run_config import check_config, check_model
 from .run_folder import FORMAT, RunFolder
 from .settings import check_settings, settings_from_json, settings_to_json, split_off
 
@@ -177,9 +178,10 @@ class Forecaster:
         model.eval()
         self.model_, self.series_, self.split_ = model, series, split
         self._kind = frame_kind(table, time=self.time)
-        self._told = {
+        self._told: dict[str, Any] = {
             "notes": [str(note) for note in series.notes],
             "split": None if split is None else split.description,
+            "heldout_steps": None if split is None else int(np.median([len(one) for one in split.test])),
         }
         self.heldout_: list[Forecast] = []
         self.evaluation_: Evaluation | None = None
@@ -236,9 +238,10 @@ class Forecaster:
             table: the history to forecast from, a table or what `history` made of it; None is the one that was fitted.
 
         Returns:
-            Columns series (where the table has one), time, variable, mean, and the quantiles "0.1" ... "0.9"; a frame
-            of the type that was given, times as it holds them; for a path a PyArrow table, times written as in the
-            file.
+            Columns series (where the table has one; whole numbers keep their type), time, variable, mean, and the
+            quantiles "0.1" ... "0.9"; a frame of the type that was given, times as it holds them; for a path a PyArrow
+            table, times written as in the file. The point forecast, mean, is the median over the ensemble's members,
+            which is also the quantile "0.5".
 
         Raises:
             NotFittedError: before `fit`.
@@ -251,7 +254,7 @@ class Forecaster:
         kind = self._kind if table is None else frame_kind(table, time=series.time)
         grids = forecast_grids(series, self.series_, horizon=horizon, steps=steps, at=at)
         columns = self._long(series, grids, text=kind.time is None)
-        return make_frame(columns, kind=kind)
+        return make_frame(columns, kind=kind, id_type=series.id_type)
 
     def evaluate(self, table: Any = None, *, horizon: str | float | None = None, origins: int = 1) -> Evaluation:
         """Score forecasts from rolling origins: the last `origins` of every series, one horizon apart.
@@ -260,7 +263,7 @@ class Forecaster:
 
         Arguments:
             table: what to score on; None is the table that was fitted.
-            horizon: the length of a forecast; None is that of what was held out.
+            horizon: the length of a forecast; None is that of what was held out, also after loading.
             origins: the number of origins per series.
 
         Raises:
@@ -316,6 +319,7 @@ class Forecaster:
                 "scale": series.scale.to_dict(),
                 "time": series.time,
                 "series_column": series.series_column,
+                "series_type": series.id_type,
                 "source": series.source,
                 "digest": series.digest,
                 **self._told,
@@ -343,8 +347,12 @@ class Forecaster:
         config = folder.check_format(folder.read_json("config.json"))
         tensors, facts = folder.read_tensors("model.safetensors")
         try:
-            forecaster = cls(**settings_from_json(config["settings"]))
-            check_settings(forecaster.get_params())
+            settings = settings_from_json(config["settings"])
+            if set(settings) != set(inspect.signature(cls).parameters):
+                raise InputError(f"these are not the settings of a forecaster: {', '.join(settings)}")
+            forecaster = cls(**settings)
+            check_settings(settings)
+            check_config(config)
             model = MODELS[facts["model"]].from_config(facts["shape"])
             model.load_state_dict(tensors)
             scale = TimeScale.from_dict(config["scale"])
@@ -354,7 +362,9 @@ class Forecaster:
                 scale=scale,
                 time=config["time"],
                 column=config["series_column"],
+                id_type=config["series_type"],
             )
+            check_model(config, model, history)
             forecaster.series_ = replace(history, source=config["source"])
             scores = folder.read_json("metrics.json")
             forecaster.evaluation_ = None if scores is None else Evaluation.from_dict(scores)
@@ -365,7 +375,7 @@ class Forecaster:
         model.eval()
         forecaster.model_, forecaster.split_, forecaster.heldout_ = model, None, []
         forecaster._kind = FrameKind()
-        forecaster._told = {name: config[name] for name in ("notes", "split")}
+        forecaster._told = {name: config[name] for name in ("notes", "split", "heldout_steps")}
         return forecaster
 
     def _train(
@@ -405,8 +415,8 @@ class Forecaster:
     def _steps(self, series: SeriesSet, horizon: str | float | None) -> int:
         if horizon is not None:
             return count_steps(series, self.series_, horizon)
-        if self.split_ is not None:
-            return int(np.median([len(one) for one in self.split_.test]))
+        if self._told["heldout_steps"] is not None:
+            return int(self._told["heldout_steps"])
         return max(1, int(np.median([len(one) for one in series]) * 0.2))
 
     def _forecasts(self, pairs: Sequence[tuple[Series, Series]]) -> list[Forecast]:

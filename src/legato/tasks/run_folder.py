@@ -127,8 +127,10 @@ class RunFolder:
         Raises:
             ModelFileError: it is newer, or no configuration at all.
         """
-        if not isinstance(config, dict) or not isinstance(config.get("format"), int):
+        if not isinstance(config, dict) or type(config.get("format")) is not int:
             raise ModelFileError(f"{self.file('config.json')} is not a run's configuration")
+        if config["format"] < 1:
+            raise ModelFileError(f"{self.file('config.json')} has the format {config['format']}, which never was")
         if config["format"] > FORMAT:
             raise ModelFileError(
                 f"{self.path} was written by a newer legato (format {config['format']}, this one reads {FORMAT}); "
