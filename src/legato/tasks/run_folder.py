@@ -5,7 +5,7 @@ config.json         format, versions, what was read and how, the model's shape, 
 metrics.json        scores beside baselines
 log.jsonl           one record per training iteration
 history.parquet     the series that forecasts start from
-forecast.csv        series, time, variable, mean, 0.1 ... 0.9
+forecast.csv        series, time, variable, mean, 0.1 ... 0.9; mean is the point forecast, the ensemble's median
 report.html         the report
 checkpoint.safetensors   while training, or after an interruption
 """
