@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from legato.core.errors import InputError, OptionError
+from legato.core.errors import InputError, OptionError, SolveError
 from legato.tasks import Forecaster
 
 pytestmark = pytest.mark.usefixtures("brief")
@@ -63,12 +63,25 @@ def test_a_forecast_that_goes_too_far_or_is_too_long_is_refused_at_once(
     for options in ({"steps": 10**12}, {"steps": 1501}, {"horizon": 1e300}, {"horizon": "1501 years"}):
         with pytest.raises(OptionError, match="within 100 times the span of what was fitted, about 1500 steps"):
             fitted.predict(**options)
+    with pytest.raises(OptionError, match="within 100 times"):
+        fitted.evaluate(horizon=1e300)
     with pytest.raises(InputError, match="3416 lies too far ahead"):
         fitted.predict(at=[1917, 3416])
     monkeypatch.setattr("legato.tasks.horizons._MOST_ROWS", 100)
     with pytest.raises(OptionError, match="at most 100 rows, and this would be 102"):
         fitted.predict(steps=51)
     assert len(fitted.predict(steps=50)) == 100
+
+
+@pytest.mark.parametrize("model", ["latent", "observed"])
+def test_a_forecast_that_takes_too_many_steps_ends_with_the_advice_to_ask_for_less(
+    cycle: Cycle, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = forecaster(model=model, holdout=None).fit(pd.DataFrame(cycle))
+    for place in ("latent_field", "observed"):
+        monkeypatch.setattr(f"legato.models.{place}._MOST_STEPS", 3)
+    with pytest.raises(SolveError, match="ask for nearer times"):
+        made.predict(steps=1000)
 
 
 def test_a_horizon_is_refused_before_the_training(cycle: Cycle) -> None:

@@ -34,7 +34,10 @@ def forecast(
         str | None, typer.Option("--horizon", help="How far: 24h, 5 years, 12 steps.", show_default=False)
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="How many steps of the median gap.", show_default=False)
+        int | None,
+        typer.Option(
+            "--steps", min=1, help="How many steps: median gaps, or months of a monthly series.", show_default=False
+        ),
     ] = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="FILE", help="A table of times to forecast.", show_default=False)

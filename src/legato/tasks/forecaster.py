@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from ..core.catalogue import nearest
-from ..core.errors import DataError, InputError, ModelFileError, NotFittedError, OptionError
+from ..core.errors import DataError, InputError, ModelFileError, NotFittedError, OptionError, SolveError
 from ..data import (
     Batch,
     Dialect,
@@ -435,7 +435,13 @@ class Forecaster:
     def _predicted(self, histories: Sequence[Series], grids: Sequence[np.ndarray]) -> Prediction:
         with torch.inference_mode(False), torch.no_grad():
             batch = Batch.from_series(histories, dtype=torch.float64)
-            prediction: Prediction = self.model_(batch, [torch.tensor(grid) for grid in grids])
+            try:
+                prediction: Prediction = self.model_(batch, [torch.tensor(grid) for grid in grids])
+            except SolveError as error:
+                message = (
+                    f"the model's equation was not solved to the end of the forecast; ask for nearer times. {error}"
+                )
+                raise SolveError(message, error.solution) from error
         return prediction
 
     def _long(self, series: SeriesSet, grids: Sequence[np.ndarray], *, text: bool = True) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def forecast_grids(
     """
     if sum(value is not None for value in (horizon, steps, at)) != 1:
         raise OptionError("give exactly one of horizon, steps and at")
-    farthest = _FARTHEST * max(float(one.times[-1] - one.times[0]) for one in fitted)
+    farthest = _farthest(fitted)
     if at is not None:
         times = _times(series, at, farthest)
         _check_rows(len(times) * len(series) * len(series.targets))
@@ -65,9 +65,9 @@ def count_steps(series: SeriesSet, fitted: SeriesSet, horizon: str | float) -> i
     """Return how many steps a horizon holds after the first series.
 
     Raises:
-        OptionError: the horizon cannot be meant, or holds no step.
+        OptionError: the horizon cannot be meant, goes too far, or holds no step.
     """
-    return _Step(series, fitted).count(series[0], horizon, math.inf)
+    return _Step(series, fitted).count(series[0], horizon, _farthest(fitted))
 
 
 class _Step:
@@ -107,6 +107,10 @@ class _Step:
         if self.months is not None:
             return later_months(self.scale, one.times, self.months * np.arange(1, count + 1))
         return float(one.times[-1]) + self.length * np.arange(1, count + 1, dtype=np.float64)
+
+
+def _farthest(fitted: SeriesSet) -> float:
+    return _FARTHEST * max(float(one.times[-1] - one.times[0]) for one in fitted)
 
 
 def _checked_steps(steps: Any) -> int:
