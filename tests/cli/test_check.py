@@ -50,13 +50,14 @@ def test_a_word_among_numbers_ends_with_3_its_row_its_column_and_what_to_do(lega
 
 
 def test_the_advice_works_when_it_is_followed(legato: Run, tmp_path: Path) -> None:
-    path = write(tmp_path, "% rig 7\n0,0;61,5\n0,5;error\n1,0;64,25\n")
+    more = "".join(f"{k},5;6{2 + k % 2},5\n" for k in range(1, 17))
+    path = write(tmp_path, f"% rig 7\n0,0;61,5\n0,5;error\n1,0;64,25\n{more}")
     text = ("--comment", "%", "--columns", "s,angle", "--delimiter", ";", "--decimal", ",", "--missing", "error")
     ended = legato("check", path, *text, "--time", "s", "--time-unit", "seconds", "--json")
     assert ended.code == 0
     angle = ended.json["result"]["columns"][1]
     assert (angle["minimum"], angle["maximum"]) == (61.5, 64.25)
-    assert angle["missing"] == pytest.approx(1 / 3)
+    assert angle["missing"] == pytest.approx(1 / 19)
 
 
 @pytest.mark.skipif(not PENDULUM.exists(), reason="the shared data are not at hand")
@@ -109,3 +110,31 @@ def test_what_is_no_file_is_refused_with_3(legato: Run, words: str) -> None:
     ended = legato("check", words)
     assert (ended.code, ended.out) == (3, "")
     assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["0,1"], "nothing is left to train on"),
+        ([f"{k},{k % 3}" for k in range(5)], "needs at least 12"),
+        ([f"{k},{k % 3}e300" for k in range(40)], "numbers beyond 1e+70 overflow"),
+    ],
+    ids=["one row", "five rows", "magnitude"],
+)
+def test_what_a_fit_would_refuse_is_an_error_of_the_check_and_both_end_with_3(
+    legato: Run, tmp_path: Path, rows: list[str], words: str
+) -> None:
+    path = write(tmp_path, "t,y\n" + "\n".join(rows) + "\n")
+    ended = legato("check", path, "--time", "t", "--json")
+    assert ended.code == 3
+    assert words in ended.json["error"]["message"]
+    assert ended.json["result"]["good"] is False
+    assert legato("fit", path, "--time", "t", "-o", tmp_path / "run").code == 3
+
+
+def test_a_table_that_only_the_observed_model_can_learn_from_is_warned_of(legato: Run, tmp_path: Path) -> None:
+    path = write(tmp_path, "t,y\n" + "".join(f"{k},{k * k}\n" for k in range(9)))
+    ended = legato("check", path, "--time", "t", "--json")
+    assert ended.code == 0
+    warning = ended.json["result"]["findings"][0]
+    assert (warning["severity"], warning["fix"]) == ("warning", "fit with --model observed")

@@ -76,9 +76,22 @@ def test_bad_data_end_with_3_and_leave_no_folder(legato: Run, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "words",
-    [("--model", "lateen"), ("--max-time", "0"), ("--max-time", "5 eons"), ("--holdout", "2.5"), ("--seed", "-1")],
+    [
+        ("--model", "lateen"),
+        ("--max-time", "0"),
+        ("--max-time", "5 eons"),
+        ("--holdout", "2.5"),
+        ("--holdout", "inf"),
+        ("--holdout", "nan"),
+        ("--seed", "-1"),
+        ("--seed", str(2**64)),
+        ("--period", "0"),
+        ("--horizon", "3 bananas"),
+        ("--horizon", "1 week"),
+        ("--holdout", "3", "--test-from", "1915"),
+    ],
 )
-def test_a_setting_that_cannot_be_meant_is_usage(legato: Run, tmp_path: Path, words: tuple[str, str]) -> None:
+def test_a_setting_that_cannot_be_meant_is_usage(legato: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
     ended = legato("fit", LYNX, *QUICK[:4], *words, "-o", tmp_path / "run")
     assert ended.code == 2
     assert not (tmp_path / "run").exists()

@@ -244,3 +244,13 @@ def test_a_history_without_an_observation_is_refused(start: LatentODE) -> None:
 
 def test_the_latent_model_is_in_the_catalogue() -> None:
     assert MODELS["latent"] is LatentODE
+
+
+def test_a_record_shorter_than_a_window_is_learned_from_beside_longer_ones() -> None:
+    for short in (20.0, 40.0):
+        times = [grid(0, 100, 1), grid(0, 100, 1), grid(0, short, 1)]
+        batch = batch_of(*((one, torch.sin(one / 9)) for one in times))
+        model = LatentODE.from_data(batch, time=PLAIN, seed=0, members=1, inner=1)
+        assert model.length > 20
+        found = model(batch, [one[-1:] + 1 for one in times])
+        assert all(bool(mean.isfinite().all()) for mean in found.mean)

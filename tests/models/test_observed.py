@@ -259,3 +259,14 @@ def test_shape_and_weights_give_the_same_forecast_bitwise() -> None:
 def test_it_warns_that_a_single_variable_can_only_rise_or_fall() -> None:
     assert "only rise or only fall" in make(channels=1).warnings[0]
     assert "equal futures" in make(channels=2).warnings[0]
+
+
+def test_a_history_whose_pairs_are_too_many_is_refused_and_one_just_short_enough_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(DataError, match=r"3000 rows, .* make 18,000,000 numbers; .* Use --model latent"):
+        ObservedODE.from_data(batch(wave(3000)), time=FACTS, seed=0)
+    monkeypatch.setattr(observed, "_MOST_NUMBERS", 2 * 24 * 12)
+    ObservedODE.from_data(batch(wave(12), wave(12)), time=FACTS, seed=0, members=1, inner=1)
+    with pytest.raises(DataError, match="25 rows, at most 13 of them in one series"):
+        ObservedODE.from_data(batch(wave(12), wave(13)), time=FACTS, seed=0)

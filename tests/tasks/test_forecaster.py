@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import torch
 from sklearn.base import clone
 
 from legato.core.errors import (
@@ -59,42 +60,6 @@ def numbers(frame: Any) -> np.ndarray:
     return np.stack([np.asarray(frame[name]) for name in ("mean", *LEVELS)])
 
 
-def test_settings_are_given_back_as_they_were_and_cloned() -> None:
-    settings = {
-        "time": "hours",
-        "series": "patient",
-        "target": ["hr", "rr"],
-        "model": "observed",
-        "seed": 7,
-        "members": 3,
-        "holdout": "1915",
-        "period": 12.0,
-        "time_unit": "hours",
-        "dialect": Dialect(delimiter=";", missing=("-9",)),
-        "max_time": 5.0,
-    }
-    made = Forecaster(**settings)
-    assert made.get_params() == settings
-    assert all(made.get_params()[name] is value for name, value in settings.items())
-    copied = clone(made)
-    assert type(copied) is Forecaster
-    assert copied.get_params() == settings
-    assert clone(Forecaster()).get_params() == Forecaster().get_params()
-
-
-def test_settings_are_changed_by_name_and_a_wrong_name_is_refused_with_the_nearest() -> None:
-    made = Forecaster()
-    assert made.set_params(time="t", seed=3) is made
-    assert (made.time, made.seed) == ("t", 3)
-    with pytest.raises(OptionError, match="no setting 'sed'; did you mean 'seed'"):
-        made.set_params(sed=3)
-
-
-def test_the_constructor_neither_works_nor_judges() -> None:
-    made = Forecaster(time="nowhere", model="no such model", holdout=-3, target=[])
-    assert set(vars(made)) == set(made.get_params())
-
-
 def test_before_fit_whatever_needs_a_model_is_refused(tmp_path: Path) -> None:
     made = forecaster()
     for ask in (
@@ -107,22 +72,6 @@ def test_before_fit_whatever_needs_a_model_is_refused(tmp_path: Path) -> None:
         with pytest.raises(NotFittedError, match="call fit"):
             ask()
     assert not (tmp_path / "run").exists()
-
-
-def test_wrong_settings_are_refused_by_fit(cycle: Cycle) -> None:
-    table = pd.DataFrame(cycle)
-    for changes, words in (
-        ({"time": None}, "column of times"),
-        ({"model": "observd"}, "did you mean 'observed'"),
-        ({"target": ["hare", "year"]}, "one role"),
-        ({"holdout": 1.5}, "between 0 and 1"),
-    ):
-        with pytest.raises(OptionError, match=words):
-            forecaster(**changes).fit(table)
-    with pytest.raises(DataError, match="no column 'yeer'"):
-        forecaster(time="yeer").fit(table)
-    with pytest.raises(DataError, match="no row lies after the cut"):
-        forecaster(holdout="1990").fit(table)
 
 
 def test_what_was_learned_has_trailing_underscores_and_fit_returns_itself(fitted: Forecaster, cycle: Cycle) -> None:
@@ -236,6 +185,31 @@ def test_several_series_are_forecast_each_from_its_own_end(patients: pd.DataFram
     assert made.evaluation_.scores["hr"][0].total == 4 + 2 + 2
 
 
+def test_whole_numbers_for_ids_come_back_in_their_type_so_that_a_forecast_joins_its_table(
+    cycle: Cycle, tmp_path: Path
+) -> None:
+    table = pd.concat([pd.DataFrame({**cycle, "site": np.int32(site)}) for site in (10, 9)])
+    made = forecaster(series="site").fit(table)
+    again = Forecaster.load(made.save(tmp_path / "run"))
+    found = made.predict(steps=2)
+    assert found["series"].dtype == np.int32
+    assert found["series"].tolist() == [9] * 4 + [10] * 4
+    assert again.predict(steps=2).column("series").type == pa.int32()
+    assert len(found.merge(table, left_on=["series"], right_on=["site"])) == 8 * 16
+    wide = made.predict(steps=1, table=pl.DataFrame({**cycle, "site": np.full(16, 3, dtype=np.uint64)}))
+    assert wide["series"].dtype == pl.UInt64
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert forecaster(series="site").fit(tmp_path / "t.csv").predict(steps=1).column("series").type == pa.string()
+
+
+def test_an_evaluation_after_loading_is_as_long_as_before(cycle: Cycle, tmp_path: Path) -> None:
+    made = forecaster(holdout=5).fit(pd.DataFrame(cycle))
+    again = Forecaster.load(made.save(tmp_path / "run"))
+    assert made.evaluate().description.startswith("1 forecasts of 5 rows")
+    assert again.evaluate().to_dict() == made.evaluate().to_dict()
+    assert Forecaster.load(again.save(tmp_path / "copy")).evaluate().to_dict() == made.evaluate().to_dict()
+
+
 def test_the_latent_model_takes_missing_values_and_the_observed_one_refuses_with_advice(cycle: Cycle) -> None:
     table = pd.DataFrame(cycle)
     table.loc[table.index % 2 == 0, "hare"] = np.nan
@@ -245,6 +219,24 @@ def test_the_latent_model_takes_missing_values_and_the_observed_one_refuses_with
     made = forecaster(model="latent", holdout=2, members=1).fit(table)
     assert np.isfinite(numbers(made.predict(steps=2))).all()
     assert made.series_[0].mask.sum() == len(table)
+
+
+def test_a_target_that_was_not_measured_in_a_new_history_is_masked_and_noted_and_one_without_a_column_refused(
+    cycle: Cycle, tmp_path: Path
+) -> None:
+    made = forecaster(model="latent", members=1).fit(pd.DataFrame(cycle))
+    empty = pd.DataFrame({**cycle, "lynx": np.nan})
+    empty.to_csv(tmp_path / "t.csv", index=False)
+    for table in (empty, tmp_path / "t.csv", pa.table({**cycle, "lynx": pa.nulls(16)}), made.history(empty)):
+        assert np.isfinite(numbers(made.predict(steps=2, table=table))).all()
+    noted = [str(found) for found in made.history(tmp_path / "t.csv").notes if found.code == "unmeasured"]
+    assert noted == ["column 'lynx': not measured at all: masked"]
+    with pytest.raises(DataError, match=r"no column 'lynx', and the columns wanted are hare, lynx; .* empty column"):
+        made.predict(steps=2, table=pd.DataFrame(cycle).drop(columns="lynx"))
+    with pytest.raises(DataError, match="nothing can be scored of lynx"):
+        made.evaluate(empty)
+    with pytest.raises(DataError, match="every cell is missing"):
+        forecaster(target=["hare", "lynx"]).fit(empty)
 
 
 def test_a_calendar_is_forecast_in_dates_and_written_as_read(tmp_path: Path, cycle: Cycle) -> None:
@@ -326,6 +318,23 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(cycle: Cycle
     weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in "abcde"}
     assert weights["a"] == weights["b"] != weights["c"]
     assert weights["d"] == weights["e"]
+
+
+@pytest.mark.parametrize("model", ["observed", "latent"])
+def test_neither_the_default_dtype_nor_the_absence_of_gradients_around_it_changes_a_fit(
+    cycle: Cycle, model: str
+) -> None:
+    made = forecaster(model=model, members=1).fit(pa.table(cycle))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            other = forecaster(model=model, members=1).fit(pa.table(cycle))
+        with torch.inference_mode():
+            third = forecaster(model=model, members=1).fit(pa.table(cycle))
+        found = [one.predict(steps=3) for one in (other, third)]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(one.equals(made.predict(steps=3)) for one in found)
 
 
 def refuse(word: str) -> float:

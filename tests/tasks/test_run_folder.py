@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from legato.core import files
-from legato.core.errors import InputError, ModelFileError, OptionError
+from legato.core.errors import DataError, InputError, ModelFileError, OptionError
 from legato.tasks import Forecaster, RunFolder
 
 TENSORS = {"b": torch.arange(3.0), "a": torch.tensor([[1, 2]]), "c": torch.tensor(2.5, dtype=torch.float64)}
@@ -143,6 +144,23 @@ def test_a_newer_format_is_refused_with_advice(run: Path) -> None:
         {"scale": None},
         {"targets": None},
         {"targets": ["hare", "lynx", "fox"]},
+        {"format": 0},
+        {"format": -3},
+        {"format": True},
+        {"targets": ["hare"]},
+        {"targets": ["hare", "hare"]},
+        {"targets": ["lynx", "hare"]},
+        {"targets": "ab"},
+        {"notes": None},
+        {"notes": "a text"},
+        {"split": 3},
+        {"time": None},
+        {"source": None},
+        {"series_column": 3},
+        {"series_type": "int3"},
+        {"heldout_steps": 0},
+        {"digest": "0"},
+        {"model": {"model": "latent", "shape": {}}},
     ],
     ids=str,
 )
@@ -151,6 +169,74 @@ def test_a_configuration_that_says_something_else_is_refused(run: Path, change: 
     (run / "config.json").write_text(json.dumps({**config, **change}))
     with pytest.raises(ModelFileError):
         Forecaster.load(run)
+
+
+@pytest.mark.parametrize("name", ["notes", "split", "series_type", "heldout_steps", "digest", "model", "time"])
+def test_a_configuration_that_lacks_a_part_is_refused(run: Path, name: str) -> None:
+    config = json.loads((run / "config.json").read_text())
+    del config[name]
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelFileError, match=name):
+        Forecaster.load(run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"unit": "fortnights"}, {"origin": "now"}, {"kind": "eon"}, {"zone": "+x"}, {"digits": 0.5}, {"kind": "date"}],
+    ids=str,
+)
+def test_a_time_axis_that_is_none_is_refused(run: Path, change: dict[str, Any]) -> None:
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "scale": {**config["scale"], **change}}))
+    with pytest.raises(ModelFileError, match=r"time scale|calendar"):
+        Forecaster.load(run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"period": 0}, {"members": 0}, {"seed": None}, {"holdout": 2.5}, {"target": ["hare"]}, {"more": 1}],
+    ids=str,
+)
+def test_settings_that_no_fit_takes_are_refused(run: Path, change: dict[str, Any]) -> None:
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "settings": {**config["settings"], **change}}))
+    with pytest.raises(ModelFileError, match="does not describe a model of this version"):
+        Forecaster.load(run)
+
+
+@pytest.mark.parametrize("change", [{"gap": 0}, {"gap": None}, {"members": True}, {"channels": 0}], ids=str)
+def test_a_shape_that_no_model_has_is_refused(run: Path, change: dict[str, Any]) -> None:
+    folder = RunFolder(run)
+    tensors, facts = folder.read_tensors("model.safetensors")
+    folder.write_tensors("model.safetensors", tensors, {**facts, "shape": {**facts["shape"], **change}})
+    with pytest.raises(ModelFileError, match=f"{next(iter(change))} is a"):
+        Forecaster.load(run)
+
+
+def test_weights_that_are_not_finite_are_refused(run: Path) -> None:
+    folder = RunFolder(run)
+    tensors, facts = folder.read_tensors("model.safetensors")
+    for wrong in (NAN, float("inf")):
+        name = next(iter(tensors))
+        folder.write_tensors("model.safetensors", {**tensors, name: torch.full_like(tensors[name], wrong)}, facts)
+        with pytest.raises(ModelFileError, match=rf"'{name}' are not finite"):
+            Forecaster.load(run)
+
+
+def test_a_history_that_is_another_is_refused(run: Path) -> None:
+    table = pyarrow.parquet.read_table(run / "history.parquet")
+    more = table.append_column("value 2", table.column("value 0"))
+    text = table.set_column(1, "time", table.column("time").cast("string"))
+    for changed, words in (
+        (table.take(list(reversed(range(len(table))))), "do not increase"),
+        (table.slice(0, 0), "no series"),
+        (table.slice(3), "not the one that was fitted"),
+        (more, "3 variables"),
+        (text, "history"),
+    ):
+        pyarrow.parquet.write_table(changed, run / "history.parquet")
+        with pytest.raises(ModelFileError, match=words):
+            Forecaster.load(run)
 
 
 @pytest.mark.parametrize("value", [[], "text", 3, None, {}])
@@ -182,6 +268,15 @@ def test_a_folder_that_holds_something_is_taken_only_by_force_which_spares_what_
     assert [path.name for path in run.iterdir()] == ["mine.txt"]
     with pytest.raises(InputError, match="exists already"):
         RunFolder(run).create()
+
+
+@pytest.mark.parametrize(("rows", "changes"), [(1, {}), (16, {"holdout": 500}), (16, {"holdout": "1990"})], ids=str)
+def test_a_forced_fit_that_is_refused_leaves_the_run_as_it_was(
+    run: Path, saved: dict[str, bytes], cycle: dict[str, np.ndarray], rows: int, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(DataError):
+        Forecaster(time="year", **changes).fit(pd.DataFrame(cycle)[:rows], run=run, force=True)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == saved
 
 
 def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..data import Finding, Report, check_table
+from ..tasks.fitness import fit_problems
 from .errors import ExitCode, as_options
 from .options import (
     Columns,
@@ -52,6 +55,8 @@ def check(
             time_unit=time_unit,
             dialect=dialect(delimiter=delimiter, comment=comment, columns=columns, decimal=decimal, missing=missing),
         )
+        if report.good and report.read is not None:
+            report = replace(report, findings=(*fit_problems(report.read), *report.findings))
         _show(output, report)
         values = report.to_dict()
         for finding in values["findings"]:

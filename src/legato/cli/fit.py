@@ -112,23 +112,24 @@ def fit(
             model=model,
             seed=seed,
             members=members,
-            holdout=_holdout(holdout, test_from),
+            holdout=_holdout(context, holdout, test_from),
             period=period,
             time_unit=time_unit,
             dialect=dialect(delimiter=delimiter, comment=comment, columns=columns, decimal=decimal, missing=missing),
             max_time=None if max_time is None else _seconds(max_time),
         )
+        far = None if horizon is None else length(horizon)
         run = Path("runs") / Path(file).stem if out is None else out
         with fitting(output, run, force=force, resume=resume) as progress:
-            forecaster.fit(file, run=run, force=force, resume=resume, progress=progress)
+            forecaster.fit(file, run=run, force=force, resume=resume, horizon=far, progress=progress)
             progress(1, 1, "drawing the report")
-            _write(forecaster, run, horizon, title=Path(file).stem, command=command_line(context))
+            _write(forecaster, run, far, title=Path(file).stem, command=command_line(context))
         _show(output, forecaster, run)
 
 
-def _write(forecaster: Forecaster, run: Path, horizon: str | None, *, title: str, command: str) -> None:
+def _write(forecaster: Forecaster, run: Path, far: str | float | None, *, title: str, command: str) -> None:
     """Write the forecast of what comes next, and the report."""
-    wanted: dict[str, Any] = {"steps": _steps(forecaster)} if horizon is None else {"horizon": length(horizon)}
+    wanted: dict[str, Any] = {"steps": _steps(forecaster)} if far is None else {"horizon": far}
     write_csv(run / "forecast.csv", forecaster.predict(**wanted).to_pydict())
     report_run(forecaster, run / "report.html", title=title, command=command)
 
@@ -180,12 +181,15 @@ def _steps(forecaster: Forecaster) -> int:
     return lengths[len(lengths) // 2]
 
 
-def _holdout(share: float, test_from: str | None) -> float | int | str | None:
+def _holdout(context: typer.Context, share: float, test_from: str | None) -> float | int | str | None:
+    source = context.get_parameter_source("holdout")
     if test_from is not None:
+        if source is not None and source.name != "DEFAULT":
+            raise OptionError("--holdout and --test-from both say what is kept to score; give one of them")
         return test_from
     if share == 0:
         return None
-    if share >= 1 and share != int(share):
+    if not (share < 1 or share.is_integer()):
         raise OptionError(f"--holdout is a share below 1 or a whole number of rows; got {share:g}")
     return int(share) if share >= 1 else share
 

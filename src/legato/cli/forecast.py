@@ -12,6 +12,7 @@ from ..core.errors import OptionError
 from ..data import read_table, read_times
 from ..data.frames import write_csv
 from ..tasks import Forecaster
+from .errors import as_options
 from .options import Debug, Force, Json, Run, length
 from .output import Output, number, session, table
 from .places import free_file
@@ -33,7 +34,10 @@ def forecast(
         str | None, typer.Option("--horizon", help="How far: 24h, 5 years, 12 steps.", show_default=False)
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="How many steps of the median gap.", show_default=False)
+        int | None,
+        typer.Option(
+            "--steps", min=1, help="How many steps: median gaps, or months of a monthly series.", show_default=False
+        ),
     ] = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="FILE", help="A table of times to forecast.", show_default=False)
@@ -61,7 +65,10 @@ def forecast(
         forecaster = Forecaster.load(run)
         stamps = None if at is None else _stamps(forecaster, at)
         far = None if horizon is None else length(horizon)
-        frame = forecaster.predict(far, steps=steps, at=stamps, table=file).to_pydict()
+        history = None if file is None else forecaster.history(file)
+        for finding in () if history is None else history.notes:
+            output.note(f"{finding.severity}: {as_options(str(finding))}")
+        frame = forecaster.predict(far, steps=steps, at=stamps, table=history).to_pydict()
         write_csv(path, frame)
         _show(output, frame, path)
         output.result({"run": str(run), "file": str(path), "rows": len(frame["time"]), "forecast": frame})

@@ -156,7 +156,8 @@ class Prediction:
     """Hold what a series model says about B series at grids of m_i times.
 
     Arguments:
-        mean: B tensors of shape `(m_i, d)`.
+        mean: B tensors of shape `(m_i, d)`, the point forecast; what it is of, such as the median of an ensemble, says
+            the model.
         quantiles: level in (0, 1) -> B tensors of shape `(m_i, d)`; levels ascend.
         mask: B boolean tensors of shape `(m_i, d)`, False where nothing is predicted; None where everything is.
         times: B float64 tensors of shape `(m_i,)`.

@@ -1,8 +1,7 @@
 """Lengths of time, in words: "24h", "7 days", "5 years".
 
-Units have fixed lengths: a year is 365.2425 days and a month a twelfth of it, the means of the Gregorian calendar. So
-"12 months" from 1 March need not end on a 1 March; a grid of calendar dates is given as dates
-(`legato.data.parse_times`).
+Units have fixed lengths: a year is 365.2425 days and a month a twelfth of it, the means of the Gregorian calendar. A
+horizon of whole months on an axis of dates ends on the calendar's date instead (`legato.data.months`).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import re
 from ..core.catalogue import nearest
 from ..core.errors import OptionError
 
-__all__ = ["SECONDS", "duration_seconds", "unit_in_name", "unit_name"]
+__all__ = ["SECONDS", "duration_seconds", "unit_in_name", "unit_name", "whole_months"]
 
 SECONDS = {
     "nanoseconds": 1e-9,
@@ -82,6 +81,25 @@ def duration_seconds(text: str) -> float:
     Raises:
         OptionError: it states none.
     """
+    amount, unit = _amount(text)
+    return amount * SECONDS[unit]
+
+
+def whole_months(text: str) -> int | None:
+    """Return the whole number of months that a length in months or years is, None for other lengths.
+
+    >>> whole_months("1.5 years"), whole_months("30 days")
+    (18, None)
+
+    Raises:
+        OptionError: `text` states no length of time.
+    """
+    amount, unit = _amount(text)
+    months = amount * {"months": 1, "years": 12}.get(unit, 0)
+    return int(months) if months > 0 and months.is_integer() else None
+
+
+def _amount(text: str) -> tuple[float, str]:
     match = _AMOUNT.fullmatch(text)
     if match is None:
         raise OptionError(f"{text!r} is no length of time; write a number and a unit, such as '24h' or '5 years'")
@@ -89,4 +107,4 @@ def duration_seconds(text: str) -> float:
     if unit is None:
         hint = "write 'min' or 'months'" if match[2].lower() == "m" else nearest(match[2], {*SECONDS, *_SHORT})
         raise OptionError(f"{match[2]!r} in {text!r} is no unit of time; {hint}")
-    return float(match[1]) * SECONDS[unit]
+    return float(match[1]), unit

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.errors import ModelFileError
+from ..core.errors import InputError, ModelFileError
 from ..core.files import write_whole
 from .arrow import extra
 from .series import Series, SeriesSet
@@ -40,10 +40,10 @@ def frame_kind(table: Any, *, time: str) -> FrameKind:
     """Return what a table was: a pandas or Polars frame; PyArrow for a path and for every other frame.
 
     Arguments:
-        table: a path or a data frame that was read.
+        table: a path or a data frame that was read, or series read from one.
         time: its column of times.
     """
-    if isinstance(table, str | os.PathLike | Table):
+    if isinstance(table, str | os.PathLike | Table | SeriesSet):
         return FrameKind()
     arrow = extra("pyarrow")
     names = {part.__module__.split(".")[0] for part in type(table).__mro__}
@@ -53,16 +53,19 @@ def frame_kind(table: Any, *, time: str) -> FrameKind:
     return FrameKind(module, kind if numeric or arrow.types.is_temporal(kind) else None)
 
 
-def make_frame(columns: Columns, *, kind: FrameKind) -> Any:
+def make_frame(columns: Columns, *, kind: FrameKind, id_type: str = "string") -> Any:
     """Return columns as a data frame of a kind.
 
     Arguments:
         columns: name -> values, all of one length; "time" holds text, or stamps where `kind.time` is a type. Stamps
             that this type cannot hold, such as fractions in a column of whole numbers, keep a type of their own.
         kind: what to make.
+        id_type: the Arrow type of "series", whose values are text.
     """
     arrow = extra("pyarrow")
     arrays = {name: arrow.array(values) for name, values in columns.items()}
+    if "series" in arrays and id_type != "string":
+        arrays["series"] = arrays["series"].cast(arrow.type_for_alias(id_type))
     if kind.time is not None:
         own = arrays["time"]
         with suppress(arrow.ArrowInvalid):
@@ -99,11 +102,13 @@ def write_history(path: Path, series: SeriesSet) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def read_history(path: Path, *, targets: Sequence[str], scale: TimeScale, time: str, column: str | None) -> SeriesSet:
-    """Return the series that `write_history` wrote.
+def read_history(
+    path: Path, *, targets: Sequence[str], scale: TimeScale, time: str, column: str | None, id_type: str = "string"
+) -> SeriesSet:
+    """Return the series that `write_history` wrote; the rest is what a `SeriesSet` holds beside them.
 
     Raises:
-        ModelFileError: the file is missing or damaged.
+        ModelFileError: the file is missing or damaged, or holds no series.
     """
     arrow, parquet = extra("pyarrow"), extra("pyarrow.parquet")
     try:
@@ -111,8 +116,9 @@ def read_history(path: Path, *, targets: Sequence[str], scale: TimeScale, time: 
         ids = np.array(table.column("series").to_pylist(), dtype=object)
         times = table.column("time").to_numpy()
         values = np.stack([table.column(f"value {place}").to_numpy() for place in range(len(targets))], axis=1)
-    except (OSError, KeyError, arrow.ArrowException) as error:
-        raise ModelFileError(f"the history {path} cannot be read ({error}); give the table again as FILE") from None
+        _check_history(ids, times, values, columns=table.num_columns)
+    except (OSError, KeyError, ValueError, arrow.ArrowException) as error:
+        raise ModelFileError(f"the history {path} cannot be read ({error}); fit again") from None
     order = list(dict.fromkeys(ids.tolist()))
     parts = [ids == name for name in order]
     found = tuple(
@@ -127,8 +133,31 @@ def read_history(path: Path, *, targets: Sequence[str], scale: TimeScale, time: 
         for name, rows in zip(order, parts, strict=True)
     )
     return SeriesSet(
-        series=found, targets=tuple(targets), scale=scale, time=time, series_column=column, source=str(path)
+        series=found,
+        targets=tuple(targets),
+        scale=scale,
+        time=time,
+        series_column=column,
+        id_type=id_type,
+        source=str(path),
     )
+
+
+def _check_history(ids: np.ndarray, times: np.ndarray, values: np.ndarray, *, columns: int) -> None:
+    if columns != 2 + values.shape[1]:
+        raise InputError(f"it holds {columns - 2} variables, and the model has {values.shape[1]}")
+    if len(times) == 0 or not all(isinstance(name, str) for name in ids):
+        raise InputError("it holds no series")
+    if (
+        times.dtype != np.float64
+        or values.dtype != np.float64
+        or not np.isfinite(times).all()
+        or np.isinf(values).any()
+    ):
+        raise InputError("its numbers are finite and of double precision")
+    for name in dict.fromkeys(ids.tolist()):
+        if not (np.diff(times[ids == name]) > 0).all():
+            raise InputError(f"the times of the series {name!r} do not increase")
 
 
 def _cells(values: Sequence[Any] | np.ndarray) -> list[str]:

@@ -88,6 +88,7 @@ class Report:
         columns: one entry per column.
         time: the times; None where they could not be read.
         findings: errors first, then warnings, then notes.
+        read: the series; None where the table could not be read that far.
     """
 
     source: str
@@ -98,6 +99,7 @@ class Report:
     columns: tuple[ColumnReport, ...] = ()
     time: TimeReport | None = None
     findings: tuple[Finding, ...] = ()
+    read: SeriesSet | None = None
 
     @property
     def good(self) -> bool:
@@ -176,6 +178,7 @@ def check_table(
         columns=tuple(_describe(column, roles.get(name, "unused")) for name, column in table.columns.items()),
         time=None if read is None else _describe_times(read),
         findings=_in_order(findings),
+        read=read,
     )
 
 

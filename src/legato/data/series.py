@@ -24,7 +24,13 @@ from .table import Table, read_table
 from .time_column import read_times
 from .times import TimeScale
 
-__all__ = ["Series", "SeriesSet", "default_targets", "read_series"]
+__all__ = ["INTEGERS", "LARGEST", "Series", "SeriesSet", "default_targets", "read_series"]
+
+INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+"""The types of whole numbers that ids are given back in."""
+
+LARGEST = 1e70
+"""The greatest magnitude of a value that may be modelled."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
@@ -68,6 +74,7 @@ class SeriesSet:
         scale: what times mean.
         time: the name of the column of times.
         series_column: the name of the column of ids; None where the table is one series.
+        id_type: what the ids were in the table: an integer type such as "int64", else "string".
         static: the names of the static columns.
         source: what was read, in words.
         notes: what was decided, and warnings.
@@ -78,6 +85,7 @@ class SeriesSet:
     scale: TimeScale
     time: str
     series_column: str | None = None
+    id_type: str = "string"
     static: tuple[str, ...] = ()
     source: str = ""
     notes: tuple[Finding, ...] = ()
@@ -122,6 +130,7 @@ def read_series(
     time_unit: str | None = None,
     scale: TimeScale | None = None,
     dialect: Dialect | None = None,
+    unmeasured: bool = False,
 ) -> SeriesSet:
     """Read a table of series with variables in columns.
 
@@ -134,13 +143,16 @@ def read_series(
         time_unit: the unit of times that are plain numbers.
         scale: an earlier set's `TimeScale`, to put these times on its axis.
         dialect: how a text file is written.
+        unmeasured: whether the column of a named target may be empty, as in a history given to a fitted model; it is
+            masked, and noted.
 
     Returns:
         The series, sorted by time. Rows that repeat a series and time are merged where they agree, and refused where
         they differ; both, and rows out of order, are noted.
 
     Raises:
-        DataError: the table cannot be read like this; the message names rows, column and what to do.
+        DataError: the table cannot be read like this, or holds values beyond 1e70; the message names rows, column and
+            what to do.
         OptionError: a column has two roles.
 
     >>> from legato.data import load_lynx_hare
@@ -158,10 +170,15 @@ def read_series(
     if chosen is None:
         chosen, found = default_targets(table, taken={time, series, *static})
         notes += found
-    values = np.stack([table.numbers(name) for name in chosen], axis=1)
+    if unmeasured:
+        _refuse_absent(table, chosen)
+    values = np.stack([_measured(table, name, unmeasured) for name in chosen], axis=1)
+    _refuse_extreme(table, chosen, values)
     constants = np.stack([table.numbers(name) for name in static], axis=1) if static else np.empty((len(table), 0))
     for name in (*chosen, *static):
         notes += table.column(name).notes
+        if table.column(name).kind == "empty":
+            notes.append(note("unmeasured", "not measured at all: masked", column=name, count=len(table)))
     order = np.lexsort((column.times, codes))
     notes += _disorder(codes, column.times, table.lines, name=time)
     rows = _Rows(codes[order], column.times[order], values[order], constants[order], table.lines[order])
@@ -172,6 +189,7 @@ def read_series(
         scale=column.scale,
         time=time,
         series_column=series,
+        id_type=_id_type(table, series),
         static=static,
         source=table.source,
         notes=(*notes, *found),
@@ -206,6 +224,31 @@ def default_targets(table: Table, *, taken: set[str | None]) -> tuple[tuple[str,
         if len(numbers) > 2 and np.array_equal(numbers, np.arange(len(numbers)) + numbers[0]):
             notes.append(warn("row-numbers", "counts the rows", "name the targets to leave it out", column=name))
     return chosen, notes
+
+
+def _refuse_absent(table: Table, wanted: Sequence[str]) -> None:
+    absent = [name for name in wanted if name not in table.columns]
+    if absent:
+        message = f"the table has no column {absent[0]!r}, and the columns wanted are {', '.join(wanted)}"
+        fix = "name it as it was, or add an empty column for what was not measured"
+        raise refuse("no-column", message, fix, column=absent[0])
+
+
+def _refuse_extreme(table: Table, names: Sequence[str], values: np.ndarray) -> None:
+    beyond = np.abs(values) > LARGEST
+    if beyond.any():
+        place = int(beyond.any(axis=0).argmax())
+        rows = table.lines[beyond[:, place]]
+        first = values[beyond[:, place], place][0]
+        message = f"holds {first:g}, and what is computed from numbers beyond {LARGEST:g} overflows"
+        raise refuse("magnitude", message, "correct it, or divide the column", column=names[place], rows=rows)
+
+
+def _measured(table: Table, name: str, unmeasured: bool) -> np.ndarray:
+    """Return a column of numbers, or nothing but NaN for an empty one where that is allowed."""
+    if unmeasured and table.column(name).kind == "empty":
+        return np.full(len(table), np.nan)
+    return table.numbers(name)
 
 
 @dataclass(frozen=True)
@@ -247,6 +290,11 @@ def _ids(table: Table, name: str | None) -> tuple[np.ndarray, list[str]]:
     rank = np.empty(len(ids), dtype=np.int64)
     rank[ids] = np.arange(len(ids))
     return rank[codes], [str(found[code]) for code in ids]
+
+
+def _id_type(table: Table, name: str | None) -> str:
+    kind = "string" if name is None else str(table.column(name).cells.type)
+    return kind if kind in INTEGERS else "string"
 
 
 def _order(name: str) -> tuple[int, int, str]:

@@ -22,7 +22,7 @@ from .finding import Finding, note, refuse, warn
 from .table import Table
 from .times import DAY, TimeColumn, TimeScale
 
-__all__ = ["parse_times", "read_times"]
+__all__ = ["parse_times", "read_times", "stamp_text"]
 
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _CLOCK = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
@@ -64,8 +64,20 @@ def parse_times(stamps: Sequence[Any] | str | float, scale: TimeScale) -> np.nda
     """
     listed = [stamps] if isinstance(stamps, (str, int, float)) else list(stamps)
     lines = np.arange(1, len(listed) + 1)
-    cells = extra("pyarrow").array([str(stamp) for stamp in listed])
+    cells = extra("pyarrow").array([stamp_text(stamp) for stamp in listed])
     return _read(read_column("times", cells, lines, Dialect()), lines, unit=None, scale=scale).times
+
+
+def stamp_text(stamp: Any) -> str:
+    """Return a time as text; a NumPy time of a finer unit in microseconds, where that is exact.
+
+    >>> stamp_text(np.datetime64("2016-09-01T06:00:00.500000000")), stamp_text(1915)
+    ('2016-09-01T06:00:00.500000', '1915')
+    """
+    if isinstance(stamp, np.datetime64):
+        coarse = stamp.astype("datetime64[us]")
+        return str(coarse if coarse == stamp else stamp)
+    return str(stamp)
 
 
 def _read(column: Column, lines: np.ndarray, *, unit: str | None, scale: TimeScale | None) -> TimeColumn:

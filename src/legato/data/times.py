@@ -16,9 +16,10 @@ Calendar stamps are counted in whole microseconds, which a float64 of seconds ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -26,10 +27,11 @@ from ..core.errors import InputError, OptionError
 from .durations import SECONDS, duration_seconds
 from .finding import Finding
 
-__all__ = ["DAY", "TimeColumn", "TimeKind", "TimeScale", "zone_offset"]
+__all__ = ["DAY", "TimeColumn", "TimeKind", "TimeScale", "steps_in_words", "steps_within", "zone_offset"]
 
 TimeKind = Literal["number", "integer", "year", "yyyymmdd", "date", "datetime"]
 
+_ZONE = r"(|[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
 _MICROSECOND = np.timedelta64(1, "us")
 DAY = 86_400_000_000
 """Microseconds in a day."""
@@ -69,12 +71,20 @@ class TimeScale:
         """Return the scale that `to_dict` described.
 
         Raises:
-            InputError: `values` holds other fields.
+            InputError: `values` holds other fields, or what no scale holds.
         """
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != known:
             raise InputError(f"a time scale has the fields {sorted(known)}; got {values!r}")
-        return cls(**values)
+        texts = all(isinstance(values[name], str) for name in ("kind", "zone", "separator"))
+        numbers = all(type(values[name]) is int for name in ("origin", "digits"))
+        good = texts and numbers and values["kind"] in get_args(TimeKind) and -1 <= values["digits"] <= 6
+        if not good or not re.fullmatch(_ZONE, values["zone"]) or values["unit"] not in (None, *SECONDS):
+            raise InputError(f"a time scale has a known kind, unit and zone, and a whole origin; got {values!r}")
+        scale = cls(**values)
+        if scale.calendar and scale.unit != ("seconds" if scale.kind == "datetime" else "days"):
+            raise InputError(f"a calendar counts datetimes in seconds and dates in days; got {values!r}")
+        return scale
 
     def duration(self, length: str | float) -> float:
         """Return a length of time in the unit inside: a number as it is, or words such as "24h".
@@ -103,12 +113,8 @@ class TimeScale:
         Raises:
             OptionError: the horizon is not positive, or shorter than one step.
         """
-        words = horizon.split() if isinstance(horizon, str) else []
-        if len(words) == 2 and words[1] in ("step", "steps") and words[0].isdigit():
-            count = int(words[0])
-        else:
-            # A hair of slack, so that a horizon of exactly k steps has k points whatever the rounding.
-            count = int(np.floor(self.duration(horizon) / step * (1 + 1e-9) + 1e-9))
+        count = steps_in_words(horizon)
+        count = steps_within(self.duration(horizon), step) if count is None else count
         if count < 1:
             raise OptionError(f"the horizon {horizon!r} holds no point: it is shorter than the spacing, {step:g}")
         return start + step * np.arange(1, count + 1, dtype=np.float64)
@@ -143,7 +149,7 @@ class TimeScale:
         moments = self._moments(times)
         if self.kind != "datetime" and bool(np.all(times == np.rint(times))):
             return [str(text) for text in np.datetime_as_string(moments, unit="D")]
-        moments = moments + np.timedelta64(zone_offset(self.zone), "us")
+        moments = self.local(times)
         digits = max(self.digits, _decimals(moments)) if self.digits >= 0 or _decimals(moments) >= 0 else -1
         kept = 16 if digits < 0 else 19 if digits == 0 else 20 + digits
         texts = np.datetime_as_string(moments, unit="us")
@@ -156,8 +162,7 @@ class TimeScale:
         """
         if not self.calendar:
             return {}
-        moments = self._moments(np.asarray(times, dtype=np.float64))
-        moments = moments + np.timedelta64(zone_offset(self.zone), "us")
+        moments = self.local(times)
         days = moments.astype("datetime64[D]")
         years = moments.astype("datetime64[Y]")
         year_length = ((years + 1).astype("datetime64[us]") - years.astype("datetime64[us]")) / _MICROSECOND
@@ -168,6 +173,17 @@ class TimeScale:
             "week": ((days.astype(np.int64) + 3) % 7 + day) / 7,
         }
         return {**phases, "day": day} if self.kind == "datetime" else phases
+
+    def local(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Return calendar times as `datetime64[us]` by the clock of the scale's zone."""
+        moments = self._moments(np.asarray(times, dtype=np.float64))
+        return moments + np.timedelta64(zone_offset(self.zone), "us")
+
+    def from_local(self, ticks: np.ndarray) -> np.ndarray:
+        """Return the times of microseconds since 1970 by the clock of the scale's zone; the inverse of `local`."""
+        per_unit = 1_000_000 if self.kind == "datetime" else DAY
+        times: np.ndarray = (ticks - zone_offset(self.zone) - self.origin) / per_unit
+        return times
 
     def _moments(self, times: np.ndarray) -> np.ndarray:
         """Return calendar times as `datetime64[us]`, snapped to the form's own decimals where rounding hides them."""
@@ -192,6 +208,17 @@ class TimeColumn:
     times: np.ndarray
     scale: TimeScale
     notes: tuple[Finding, ...] = ()
+
+
+def steps_in_words(horizon: str | float) -> int | None:
+    """Return the number in "3 steps"; None for other horizons."""
+    words = horizon.split() if isinstance(horizon, str) else []
+    return int(words[0]) if len(words) == 2 and words[1] in ("step", "steps") and words[0].isdecimal() else None
+
+
+def steps_within(length: float, step: float) -> int:
+    """Return how many steps a length holds, with a hair of slack: exactly k steps are k, whatever the rounding."""
+    return int(np.floor(length / step * (1 + 1e-9) + 1e-9))
 
 
 def zone_offset(zone: str) -> int:

@@ -29,7 +29,7 @@ from ..data import Batch, Prediction
 from .calibration import Band, fit_band
 from .latent_field import LatentEnsemble
 from .latent_training import LatentTraining, middle, spread_of
-from .series_model import LEVELS, Plan, SeriesModel, TimeFacts, central_quantiles
+from .series_model import LEVELS, Plan, SeriesModel, TimeFacts, central_quantiles, check_shape
 from .training_windows import TrainingWindows, calendar_phases
 from .window_features import DEGREES, window_features
 from .window_scaling import Scaling
@@ -62,6 +62,7 @@ class LatentODE(SeriesModel):
     """
 
     name = "latent"
+    unknown = ("watched",)
     band: Tensor
     watched: Tensor
 
@@ -231,6 +232,7 @@ class LatentODE(SeriesModel):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> LatentODE:
         """Return a model of the same shape."""
+        check_shape(config, counts=("channels", "latent", "members"), lengths=("period", "length"))
         return cls(**config)
 
     def _make_ensemble(self) -> LatentEnsemble:

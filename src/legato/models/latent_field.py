@@ -11,7 +11,8 @@ A latent state of D numbers is D/2 pairs. With :math:`e_k = |z_k|^2` the energy 
 more or less. Within the range of the data :math:`\epsilon = 0`; where the mean energy of the pairs passes 36 it is
 :math:`\epsilon = e/36 - 1`. The turns keep the energy, the network is bounded, so no trajectory can leave.
 
-All members of the ensemble are one state `(windows, members, D)`, all weights have a leading axis of members.
+All members of the ensemble are one state `(windows, members, D)`, all weights have a leading axis of members. Both are
+float32, whatever torch's default dtype is.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _SATURATION = 25.0
 _BOUND = 36.0
 _WIDEST_START = 6.0
 _SAVES = 16  # a unit of time
-_MOST_STEPS = 10_000_000
+_MOST_STEPS = 100_000
 _SPREAD = 0.05  # how far the members' starts lie apart
 _SPREAD_RATE = 0.02
 
@@ -73,7 +74,7 @@ class LatentEnsemble(nn.Module):
         self.evaluations = 0
 
         def weight(*shape: int) -> nn.Parameter:
-            return nn.Parameter(torch.zeros(members, *shape))
+            return nn.Parameter(torch.zeros(members, *shape, dtype=torch.float32))
 
         self.encode, self.encode_bias = weight(features, latent), weight(1, latent)
         self.lift, self.lift_bias, self.fold = (
@@ -86,10 +87,10 @@ class LatentEnsemble(nn.Module):
         self.first, self.first_bias = weight(latent + 2 * len(rates), width), weight(1, width)
         self.second, self.second_bias = weight(width, latent), weight(1, latent)
         self.read, self.read_bias = weight(latent, channels), weight(1, channels)
-        self.register_buffer("feature_mean", torch.zeros(members, 1, features))
-        self.register_buffer("feature_scale", torch.ones(members, 1, features))
+        self.register_buffer("feature_mean", torch.zeros(members, 1, features, dtype=torch.float32))
+        self.register_buffer("feature_scale", torch.ones(members, 1, features, dtype=torch.float32))
         self.register_buffer("rate", torch.tensor(rates, dtype=torch.float64), persistent=False)
-        quarter = torch.zeros(latent, latent)
+        quarter = torch.zeros(latent, latent, dtype=torch.float32)
         for place in range(0, latent, 2):
             quarter[place, place + 1], quarter[place + 1, place] = 1.0, -1.0
         self.register_buffer("quarter", quarter, persistent=False)
@@ -110,7 +111,7 @@ class LatentEnsemble(nn.Module):
         """Begin at one linear model per member, each a little moved, with small networks."""
 
         def noise(weight: Tensor) -> Tensor:
-            return torch.randn(weight.shape, generator=generator)
+            return torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
 
         with torch.no_grad():
             self.feature_mean.copy_(torch.stack([one.mean for one in starts])[:, None])

@@ -130,4 +130,4 @@ def _thinned(places: Tensor, most: int) -> Tensor:
     """Return at most so many of the places, evenly spread."""
     if len(places) <= most:
         return places
-    return places[torch.linspace(0, len(places) - 1, most).round().long()]
+    return places[torch.linspace(0, len(places) - 1, most, dtype=torch.float32).round().long()]

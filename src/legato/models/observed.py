@@ -9,7 +9,8 @@ and all members are solved as one state. Some members are trained on less of the
 the rest calibrate the band.
 
 The field knows nothing but the observed state: two equal observations must have equal futures, and a single variable
-can only rise or fall. Where that is wrong, take the latent model.
+can only rise or fall. Where that is wrong, take the latent model; and where series are long, for this one learns from
+every pair of a row and a later one, at most as many as 1,000 rows of two variables make.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..core.errors import DataError
 from ..data import Batch, Prediction
 from ..solve import solve
 from .calibration import Band, fit_band
-from .series_model import LEVELS, Plan, SeriesModel, TimeFacts, central_quantiles
+from .series_model import LEVELS, Plan, SeriesModel, TimeFacts, central_quantiles, check_shape
 
 __all__ = ["ObservedODE"]
 
@@ -34,6 +35,8 @@ _JITTER = 0.1
 _FARTHEST = 5.0
 _TRAINING_RTOL = 1e-2
 _RTOL = 1e-4
+_MOST_NUMBERS = 2_000_000
+_MOST_STEPS = 100_000
 
 
 class ObservedODE(SeriesModel):
@@ -74,7 +77,8 @@ class ObservedODE(SeriesModel):
         """Return an untrained ensemble, scaled to the data.
 
         Raises:
-            DataError: fewer than six rows in which every variable was observed, or one such row in each series.
+            DataError: fewer than six rows in which every variable was observed, one such row in each series, or more
+                than two million numbers in all pairs of rows, with which time and memory grow.
         """
         complete = [mask.all(dim=1) for mask in batch.mask]
         count = sum(int(rows.sum()) for rows in complete)
@@ -84,6 +88,13 @@ class ObservedODE(SeriesModel):
                 f"the observed model starts from rows in which every variable was observed, and there are {count}, at "
                 f"most {longest} in one series; it needs at least 6, and 2 in one series. Use --model latent, which "
                 "takes missing values as they are"
+            )
+        numbers = count * longest * batch.channels
+        if numbers > _MOST_NUMBERS:
+            raise DataError(
+                f"the observed model learns from every pair of a row and a later one, and {count} rows, at most "
+                f"{longest} of them in one series, of {batch.channels} variables make {numbers:,} numbers; it takes "
+                f"{_MOST_NUMBERS:,}, such as 1,000 rows of two. Use --model latent, or fit the last rows alone"
             )
         values = torch.cat([one[rows] for one, rows in zip(batch.values, complete, strict=True)])
         gaps = torch.cat([times[rows].diff() for times, rows in zip(batch.times, complete, strict=True)])
@@ -124,7 +135,7 @@ class ObservedODE(SeriesModel):
         rows = self._rows
         assert rows is not None, "a model that was loaded is not trained again"
         horizon = min(rows.horizon, 1 + int(step / total / 0.7 * rows.horizon))
-        starts = rows.scaled + _JITTER * torch.randn(rows.scaled.shape, generator=generator)
+        starts = rows.scaled + _JITTER * torch.randn(rows.scaled.shape, generator=generator, dtype=rows.scaled.dtype)
         states = self._roll(starts, rows.leads[:, :horizon], rtol=_TRAINING_RTOL)
         error = (states - rows.targets[:horizon]).clamp(-_FARTHEST, _FARTHEST).square().mean(dim=-1)
         allowed = rows.allowed[:horizon]
@@ -217,6 +228,7 @@ class ObservedODE(SeriesModel):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ObservedODE:
         """Return a model of the same shape."""
+        check_shape(config, counts=("channels", "members"), lengths=("gap",))
         return cls(**config)
 
     def slopes(self, points: Tensor) -> Tensor:
@@ -279,6 +291,7 @@ class ObservedODE(SeriesModel):
             rtol=rtol,
             atol=rtol / 10,
             batch_dims=1,
+            max_steps=_MOST_STEPS,
             gradient="direct",
         )
         self._evaluations = int(solution.stats.evaluations.max())
@@ -318,15 +331,17 @@ class ObservedODE(SeriesModel):
 
 
 class _EnsembleField(nn.Module):
-    """The fields of all members: weights with a leading axis, states `(..., members, d)`."""
+    """The fields of all members: float32 weights with a leading axis, states `(..., members, d)`."""
 
     def __init__(self, members: int, channels: int, width: int) -> None:
         super().__init__()
-        self.first = nn.Parameter(torch.zeros(members, channels, width))
-        self.first_bias = nn.Parameter(torch.zeros(members, 1, width))
-        self.second = nn.Parameter(torch.zeros(members, width, channels))
-        self.second_bias = nn.Parameter(torch.zeros(members, 1, channels))
-        self.linear = nn.Parameter(torch.zeros(members, channels, channels))
+
+        def weight(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.zeros(members, *shape, dtype=torch.float32))
+
+        self.first, self.first_bias = weight(channels, width), weight(1, width)
+        self.second, self.second_bias = weight(width, channels), weight(1, channels)
+        self.linear = weight(channels, channels)
 
     def reset(self, generator: torch.Generator) -> None:
         """Draw the initial weights; the linear part starts at zero."""
@@ -337,7 +352,7 @@ class _EnsembleField(nn.Module):
                 (self.first_bias, 0.5),
                 (self.second, 0.3 / math.sqrt(width)),
             ):
-                weight.copy_(size * torch.randn(weight.shape, generator=generator))
+                weight.copy_(size * torch.randn(weight.shape, generator=generator, dtype=weight.dtype))
 
     def forward(self, t: Tensor, state: Tensor) -> Tensor:
         """Return the slope of states `(starts, members, d)`."""

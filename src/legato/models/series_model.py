@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..core.errors import InputError
 from ..data import Batch, Prediction
 
-__all__ = ["LEVELS", "Plan", "SeriesModel", "TimeFacts", "central_quantiles"]
+__all__ = ["LEVELS", "Plan", "SeriesModel", "TimeFacts", "central_quantiles", "check_shape"]
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _NORMAL = (-1.2815515655446004, -0.8416212335729143, -0.5244005127080407, -0.2533471031357997, 0.0)
@@ -59,6 +60,8 @@ class SeriesModel(nn.Module, ABC):
     """A model of irregular series."""
 
     name: ClassVar[str]
+    unknown: ClassVar[tuple[str, ...]] = ()
+    """Tensors of the state in which NaN says that something is not known."""
 
     @classmethod
     @abstractmethod
@@ -120,7 +123,11 @@ class SeriesModel(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def from_config(cls, config: dict[str, Any]) -> SeriesModel:
-        """Return a model of the same shape, its weights to be loaded."""
+        """Return a model of the same shape, its weights to be loaded.
+
+        Raises:
+            InputError: a size or a length that no model has.
+        """
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -142,3 +149,17 @@ def central_quantiles(centre: Tensor, deviation: Tensor) -> dict[float, Tensor]:
     """
     scores = (*_NORMAL, *(-score for score in reversed(_NORMAL[:-1])))
     return {level: centre + score * deviation for level, score in zip(LEVELS, scores, strict=True)}
+
+
+def check_shape(config: dict[str, Any], *, counts: Sequence[str], lengths: Sequence[str]) -> None:
+    """Refuse a model's shape whose counts are no whole numbers above zero, or its lengths no finite ones.
+
+    Raises:
+        InputError: with the name and what was got.
+    """
+    for name in counts:
+        if type(config[name]) is not int or config[name] < 1:
+            raise InputError(f"{name} is a whole number of at least 1; got {config[name]!r}")
+    for name in lengths:
+        if type(config[name]) not in (int, float) or not 0 < config[name] < float("inf"):
+            raise InputError(f"{name} is a finite number above zero; got {config[name]!r}")

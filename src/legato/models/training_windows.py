@@ -93,8 +93,9 @@ class TrainingWindows:
                 f"the latent model learns from windows of history and what follows them, and the longest series has "
                 f"{most} rows with an observation; it needs at least {_FEWEST} in one series, spread over its time"
             )
-        places = torch.linspace(0, len(found) - 1, min(len(found), _MOST_WINDOWS)).round().long().tolist()
-        self.rows = [found[place] for place in places]
+        count = min(len(found), _MOST_WINDOWS)
+        places = torch.linspace(0, len(found) - 1, count, dtype=torch.float32).round().long()
+        self.rows = [found[place] for place in places.tolist()]
         self._describe()
 
     @classmethod
@@ -180,19 +181,30 @@ class TrainingWindows:
         return latent_size(self.features)
 
     def linear_start(self, size: int, *, early: bool) -> LinearStart:
-        """Return the linear model of all windows, or of the early ones only."""
+        """Return the linear model of all windows, or of the early ones only.
+
+        Raises:
+            DataError: no record goes on long enough after its first window.
+        """
         befores, afters = [], []
         spacing = max(_LINEAR_GRID, self.span * len(self.series) / _MOST_WINDOWS) * self.period
         for one in self.series:
             end = one.cut if early else float(one.times[-1])
             first = float(one.times[0]) + _FULL * self.length
-            origins = torch.arange(first, end - _LINEAR_STEP * self.period, spacing, dtype=torch.float64)
-            if len(origins):
+            last = end - _LINEAR_STEP * self.period
+            if first < last:  # a record may be shorter than a window
+                origins = torch.arange(first, last, spacing, dtype=torch.float64)
                 befores.append(self._features(one, origins).features)
                 afters.append(self._features(one, origins + _LINEAR_STEP * self.period).features)
         chosen = self.early if early else torch.ones_like(self.early)
-        if sum(len(part) for part in befores) < 2 * size or int(chosen.sum()) < 2:
+        count = sum(len(part) for part in befores)
+        if early and (count < 2 * size or int(chosen.sum()) < 2):
             return self.linear_start(size, early=False)
+        if 2 * count < size:
+            raise DataError(
+                f"the latent model learns from windows of {self.length:g} in the unit of the times, and no series goes "
+                "on long enough after its first one; it needs longer series"
+            )
         here = [(self.series[which].scaled[row], self.series[which].mask[row]) for which, row in self.rows]
         values, seen = torch.stack([one for one, _ in here]), torch.stack([two for _, two in here])
         return linear_start(

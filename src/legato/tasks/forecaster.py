@@ -9,8 +9,10 @@ baselines; forecasts of the future start from all of the history.
 
 from __future__ import annotations
 
+import datetime
 import inspect
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,16 +22,27 @@ import numpy as np
 import torch
 
 from ..core.catalogue import nearest
-from ..core.errors import InputError, ModelFileError, NotFittedError, OptionError
-from ..data import SECONDS, Batch, Dialect, Prediction, Series, SeriesSet, TimeScale, parse_times, read_series
-from ..data import split_series as split_in_time
+from ..core.errors import DataError, InputError, ModelFileError, NotFittedError, OptionError, SolveError
+from ..data import (
+    Batch,
+    Dialect,
+    Prediction,
+    Series,
+    SeriesSet,
+    SeriesSplit,
+    TimeScale,
+    read_series,
+)
 from ..data.frames import FrameKind, frame_kind, make_frame, read_history, write_history
-from ..data.holdout import SeriesSplit
-from ..models import MODELS, TimeFacts
+from ..models import MODELS
 from ..training.loop import Progress, Trained, TrainingState, train
 from ..version import __version__
 from .evaluation import Evaluation, Forecast, evaluate_forecasts, rolling_histories
+from .fitness import time_facts
+from .horizons import count_steps, forecast_grids
+from .run_config import check_config, check_model
 from .run_folder import FORMAT, RunFolder
+from .settings import check_settings, settings_from_json, settings_to_json, split_off
 
 __all__ = ["Forecaster"]
 
@@ -47,8 +60,8 @@ class Forecaster:
         model: a name of the catalogue of models.
         seed: for everything random.
         members: the size of the ensemble; None is the model's own.
-        holdout: what is held out to be scored: a share of the rows of each series, a number of rows, or a time written
-            as the table's are; None trains on everything and scores nothing.
+        holdout: what is held out to be scored: a share of the rows of each series, a number of rows, or a time, as a
+            date, a timestamp or written as the table's are; None trains on everything and scores nothing.
         period: a known season in the unit of the times, for the baselines that have one.
         time_unit: the unit of times that are plain numbers.
         dialect: how a text file is written, where that is not plain.
@@ -76,7 +89,7 @@ class Forecaster:
         model: str = "latent",
         seed: int = 0,
         members: int | None = None,
-        holdout: float | int | str | None = 0.2,
+        holdout: float | int | str | datetime.date | np.datetime64 | None = 0.2,
         period: float | None = None,
         time_unit: str | None = None,
         dialect: Dialect | None = None,
@@ -111,6 +124,7 @@ class Forecaster:
         run: str | Path | None = None,
         resume: bool = False,
         force: bool = False,
+        horizon: str | float | None = None,
         progress: Progress | None = None,
     ) -> Forecaster:
         """Train on a table, and score what was held out.
@@ -119,20 +133,25 @@ class Forecaster:
             table: a path or a data frame.
             run: a folder for checkpoints and the result; see `save`.
             resume: go on with an interrupted fit in `run`.
-            force: replace what is in `run`.
+            force: replace what is in `run`, once the table is read and there is a model to train.
+            horizon: what `predict` will be asked for, so that what cannot be is refused before the training.
             progress: told iterations done, iterations in all, and a word.
 
         Returns:
             Itself.
 
         Raises:
+            OptionError: a setting that cannot be meant.
             DataError: the table cannot be read as it stands.
             InputError: `run` holds a run already, or with `resume` a finished one.
             ModelFileError: with `resume`, the checkpoint is damaged or belongs to another fit.
         """
-        if self.time is None:
-            raise OptionError("name the column of times: Forecaster(time=...)")
+        check_settings(self.get_params())
+        assert self.time is not None, "it was checked"
         catalogued = MODELS[self.model]
+        folder = None if run is None else RunFolder(run)
+        if folder is not None:
+            folder.check_free(force=force, resume=resume)
         series = read_series(
             table,
             time=self.time,
@@ -141,30 +160,28 @@ class Forecaster:
             time_unit=self.time_unit,
             dialect=self.dialect,
         )
-        folder = None if run is None else RunFolder(run).create(force=force, resume=resume)
-        split = None if self.holdout is None else _split(series, self.holdout)
+        if horizon is not None:
+            forecast_grids(series, series, horizon=horizon)
+        split = split_off(series, self.holdout)
         train_part = series if split is None else split.train
-        model = catalogued.from_data(_batch(train_part), time=_facts(series.scale), seed=self.seed, **self._settings())
-        state = TrainingState(model, seed=self.seed)
-        settings = {name: value for name, value in _jsonable(self.get_params()).items() if name not in _AFTERWARDS}
-        identity = {"digest": series.digest, "settings": settings, "version": __version__}
-        if folder is not None and resume:
-            _restore(state, folder, identity)
-
-        def checkpoint(tensors: dict[str, torch.Tensor]) -> None:
-            if folder is not None:
-                folder.write_tensors("checkpoint.safetensors", tensors, identity)
-
-        self.trained_: Trained = train(state, progress=progress, checkpoint=checkpoint, max_time=self.max_time)
-        if progress is not None:
-            progress(state.plan.iterations, state.plan.iterations, "setting the band and scoring")
-        model.calibrate()
+        # A fit needs gradients, wherever it is called.
+        with torch.inference_mode(False), torch.enable_grad():
+            batch = Batch.from_series(train_part, dtype=torch.float64)
+            model = catalogued.from_data(batch, time=time_facts(series.scale), seed=int(self.seed), **self._settings())
+            state = TrainingState(model, seed=int(self.seed))
+            if folder is not None:  # only now is it known that there will be something to replace a run with
+                folder.create(force=force, resume=resume)
+            self.trained_ = self._train(state, folder, series.digest, resume=resume, progress=progress)
+            if progress is not None:
+                progress(state.plan.iterations, state.plan.iterations, "setting the band and scoring")
+            model.calibrate()
         model.eval()
         self.model_, self.series_, self.split_ = model, series, split
         self._kind = frame_kind(table, time=self.time)
-        self._told = {
+        self._told: dict[str, Any] = {
             "notes": [str(note) for note in series.notes],
             "split": None if split is None else split.description,
+            "heldout_steps": None if split is None else int(np.median([len(one) for one in split.test])),
         }
         self.heldout_: list[Forecast] = []
         self.evaluation_: Evaluation | None = None
@@ -177,6 +194,31 @@ class Forecaster:
             self.save(folder.path)
         return self
 
+    def history(self, table: Any) -> SeriesSet:
+        """Return a table as a history to forecast from, on the model's time axis.
+
+        Arguments:
+            table: a path or a data frame with the columns that were fitted. The column of a target that was not
+                measured may be empty: it is masked, and noted.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: the table cannot be read as it stands, or a column is not there.
+        """
+        self._require_fitted()
+        if isinstance(table, SeriesSet):
+            return table
+        fitted = self.series_
+        return read_series(
+            table,
+            time=fitted.time,
+            series=fitted.series_column,
+            target=list(fitted.targets),
+            scale=fitted.scale,
+            dialect=self.dialect if isinstance(table, str | os.PathLike) else None,
+            unmeasured=True,
+        )
+
     def predict(
         self,
         horizon: str | float | None = None,
@@ -188,24 +230,31 @@ class Forecaster:
         """Return the forecast of every series as a data frame.
 
         Arguments:
-            horizon: how far from each series' last time, in words ("24h", "3 steps") or in the unit of the times.
-            steps: the number of steps of the median spacing, instead.
+            horizon: how far from each series' last time, in words ("24h", "3 steps") or in the unit of the times. Whole
+                months and years end on the date of the calendar.
+            steps: the number of steps, instead: of the median spacing, or of calendar months where all dates of the
+                series lie whole months apart.
             at: times, written as the table's are, instead; the same for every series.
-            table: the history to forecast from; None is the one that was fitted.
+            table: the history to forecast from, a table or what `history` made of it; None is the one that was fitted.
 
         Returns:
-            Columns series (where the table has one), time, variable, mean, and the quantiles "0.1" ... "0.9"; a frame
-            of the type that was given, times as it holds them; for a path a PyArrow table, times written as in the
-            file.
+            Columns series (where the table has one; whole numbers keep their type), time, variable, mean, and the
+            quantiles "0.1" ... "0.9"; a frame of the type that was given, times as it holds them; for a path a PyArrow
+            table, times written as in the file. The point forecast, mean, is the median over the ensemble's members,
+            which is also the quantile "0.5".
 
         Raises:
             NotFittedError: before `fit`.
-            OptionError: not exactly one of `horizon`, `steps` and `at`.
+            OptionError: not exactly one of `horizon`, `steps` and `at`, or one that cannot be meant; a forecast that
+                goes beyond 100 times the span of what was fitted, or has more than 1,000,000 rows.
+            InputError: `at` holds no time, an early one, or one that lies too far ahead.
+            SolveError: the model's equation was not solved that far in 100,000 steps.
         """
         series = self._history(table)
         kind = self._kind if table is None else frame_kind(table, time=series.time)
-        columns = self._long(series, self._grids(series, horizon, steps, at), text=kind.time is None)
-        return make_frame(columns, kind=kind)
+        grids = forecast_grids(series, self.series_, horizon=horizon, steps=steps, at=at)
+        columns = self._long(series, grids, text=kind.time is None)
+        return make_frame(columns, kind=kind, id_type=series.id_type)
 
     def evaluate(self, table: Any = None, *, horizon: str | float | None = None, origins: int = 1) -> Evaluation:
         """Score forecasts from rolling origins: the last `origins` of every series, one horizon apart.
@@ -214,14 +263,20 @@ class Forecaster:
 
         Arguments:
             table: what to score on; None is the table that was fitted.
-            horizon: the length of a forecast; None is that of what was held out.
+            horizon: the length of a forecast; None is that of what was held out, also after loading.
             origins: the number of origins per series.
 
         Raises:
             NotFittedError: before `fit`.
             InputError: no series is long enough.
+            DataError: a target was not measured at all.
         """
         series = self._history(table)
+        unmeasured = [
+            name for place, name in enumerate(series.targets) if not any(o.mask[:, place].any() for o in series)
+        ]
+        if unmeasured:
+            raise DataError(f"nothing can be scored of {', '.join(unmeasured)}, which was not measured at all")
         steps = self._steps(series, horizon)
         pairs = rolling_histories(series, steps=steps, origins=origins)
         words = f"{len(pairs)} forecasts of {steps} rows, from the last {origins} origins of {len(series)} series"
@@ -258,12 +313,13 @@ class Forecaster:
                 "format": FORMAT,
                 "version": __version__,
                 "torch": torch.__version__,
-                "settings": _jsonable(self.get_params()),
+                "settings": settings_to_json(self.get_params()),
                 "model": facts,
                 "targets": list(series.targets),
                 "scale": series.scale.to_dict(),
                 "time": series.time,
                 "series_column": series.series_column,
+                "series_type": series.id_type,
                 "source": series.source,
                 "digest": series.digest,
                 **self._told,
@@ -291,9 +347,12 @@ class Forecaster:
         config = folder.check_format(folder.read_json("config.json"))
         tensors, facts = folder.read_tensors("model.safetensors")
         try:
-            settings = dict(config["settings"])
-            settings["dialect"] = None if settings["dialect"] is None else _dialect(settings["dialect"])
+            settings = settings_from_json(config["settings"])
+            if set(settings) != set(inspect.signature(cls).parameters):
+                raise InputError(f"these are not the settings of a forecaster: {', '.join(settings)}")
             forecaster = cls(**settings)
+            check_settings(settings)
+            check_config(config)
             model = MODELS[facts["model"]].from_config(facts["shape"])
             model.load_state_dict(tensors)
             scale = TimeScale.from_dict(config["scale"])
@@ -303,7 +362,9 @@ class Forecaster:
                 scale=scale,
                 time=config["time"],
                 column=config["series_column"],
+                id_type=config["series_type"],
             )
+            check_model(config, model, history)
             forecaster.series_ = replace(history, source=config["source"])
             scores = folder.read_json("metrics.json")
             forecaster.evaluation_ = None if scores is None else Evaluation.from_dict(scores)
@@ -314,67 +375,53 @@ class Forecaster:
         model.eval()
         forecaster.model_, forecaster.split_, forecaster.heldout_ = model, None, []
         forecaster._kind = FrameKind()
-        forecaster._told = {name: config[name] for name in ("notes", "split")}
+        forecaster._told = {name: config[name] for name in ("notes", "split", "heldout_steps")}
         return forecaster
 
+    def _train(
+        self,
+        state: TrainingState,
+        folder: RunFolder | None,
+        digest: str,
+        *,
+        resume: bool,
+        progress: Progress | None,
+    ) -> Trained:
+        """Train from the start or from the folder's checkpoint, and keep checkpoints there."""
+        settings = {
+            name: value for name, value in settings_to_json(self.get_params()).items() if name not in _AFTERWARDS
+        }
+        identity = {"digest": digest, "settings": settings, "version": __version__}
+        if folder is not None and resume:
+            _restore(state, folder, identity)
+
+        def checkpoint(tensors: dict[str, torch.Tensor]) -> None:
+            if folder is not None:
+                folder.write_tensors("checkpoint.safetensors", tensors, identity)
+
+        return train(state, progress=progress, checkpoint=checkpoint, max_time=self.max_time)
+
     def _settings(self) -> dict[str, Any]:
-        return {} if self.members is None else {"members": self.members}
+        return {} if self.members is None else {"members": int(self.members)}
 
     def _require_fitted(self) -> None:
         if not hasattr(self, "model_"):
             raise NotFittedError("this Forecaster is not fitted; call fit(table) or Forecaster.load(run) first")
 
     def _history(self, table: Any) -> SeriesSet:
-        """Return the series to forecast from, on the model's time axis."""
         self._require_fitted()
-        if table is None:
-            return self.series_
-        fitted = self.series_
-        return read_series(
-            table,
-            time=fitted.time,
-            series=fitted.series_column,
-            target=list(fitted.targets),
-            scale=fitted.scale,
-            dialect=self.dialect,
-        )
-
-    def _grids(self, series: SeriesSet, horizon: str | float | None, steps: int | None, at: Any) -> list[np.ndarray]:
-        """Return the times to forecast, one grid per series."""
-        if sum(value is not None for value in (horizon, steps, at)) != 1:
-            raise OptionError("give exactly one of horizon, steps and at")
-        if at is not None:
-            if not np.size(at):
-                raise InputError("at holds no time; give at least one")
-            times = np.unique(parse_times(at if isinstance(at, str) or np.ndim(at) else [at], series.scale))
-            early = [one.id for one in series if times[0] <= one.times[-1]]
-            if early:
-                raise InputError(
-                    f"a forecast is of later times, and {series.scale.format(times[:1])[0]} is not after the last time "
-                    f"of the series {early[0]!r}; give later times"
-                )
-            return [times for _ in series]
-        wanted = f"{steps} steps" if steps is not None else horizon
-        assert wanted is not None
-        step = self._step(series)
-        return [series.scale.grid(wanted, start=float(one.times[-1]), step=step) for one in series]
-
-    def _step(self, series: SeriesSet) -> float:
-        """Return the median spacing; that of the fit where no series has two times."""
-        return float(np.median(series.gaps if len(series.gaps) else self.series_.gaps))
+        return self.series_ if table is None else self.history(table)
 
     def _steps(self, series: SeriesSet, horizon: str | float | None) -> int:
         if horizon is not None:
-            return len(series.scale.grid(horizon, start=0.0, step=self._step(series)))
-        if self.split_ is not None:
-            return int(np.median([len(one) for one in self.split_.test]))
+            return count_steps(series, self.series_, horizon)
+        if self._told["heldout_steps"] is not None:
+            return int(self._told["heldout_steps"])
         return max(1, int(np.median([len(one) for one in series]) * 0.2))
 
     def _forecasts(self, pairs: Sequence[tuple[Series, Series]]) -> list[Forecast]:
         """Return the model's forecast of what followed each history."""
-        batch = Batch.from_series([history for history, _ in pairs], dtype=torch.float64)
-        at = [torch.tensor(later.times) for _, later in pairs]
-        prediction: Prediction = self.model_(batch, at)
+        prediction = self._predicted([history for history, _ in pairs], [later.times for _, later in pairs])
         return [
             Forecast(
                 history=history,
@@ -385,10 +432,21 @@ class Forecaster:
             for place, (history, later) in enumerate(pairs)
         ]
 
+    def _predicted(self, histories: Sequence[Series], grids: Sequence[np.ndarray]) -> Prediction:
+        with torch.inference_mode(False), torch.no_grad():
+            batch = Batch.from_series(histories, dtype=torch.float64)
+            try:
+                prediction: Prediction = self.model_(batch, [torch.tensor(grid) for grid in grids])
+            except SolveError as error:
+                message = (
+                    f"the model's equation was not solved to the end of the forecast; ask for nearer times. {error}"
+                )
+                raise SolveError(message, error.solution) from error
+        return prediction
+
     def _long(self, series: SeriesSet, grids: Sequence[np.ndarray], *, text: bool = True) -> dict[str, Any]:
         """Return forecasts as columns, a row per series, variable and time; times as text or as stamps."""
-        batch = Batch.from_series(series, dtype=torch.float64)
-        prediction: Prediction = self.model_(batch, [torch.tensor(grid) for grid in grids])
+        prediction = self._predicted(list(series), grids)
         columns: dict[str, Any] = {} if series.series_column is None else {"series": []}
         columns.update({"time": [], "variable": [], "mean": [], **{f"{level:g}": [] for level in prediction.quantiles}})
         for place, (one, grid) in enumerate(zip(series, grids, strict=True)):
@@ -405,53 +463,10 @@ class Forecaster:
         return columns
 
 
-def _split(series: SeriesSet, holdout: float | int | str) -> SeriesSplit:
-    if isinstance(holdout, str):
-        return split_in_time(series, at=holdout)
-    if isinstance(holdout, int) and not isinstance(holdout, bool):
-        return split_in_time(series, last=holdout)
-    return split_in_time(series, fraction=holdout)
-
-
 def _pairs(split: SeriesSplit) -> list[tuple[Series, Series]]:
     """Return each series' training and test part, where it has both."""
     train = {one.id: one for one in split.train}
     return [(train[one.id], one) for one in split.test if one.id in train]
-
-
-def _batch(series: SeriesSet) -> Batch:
-    return Batch.from_series(series, dtype=torch.float64)
-
-
-def _facts(scale: TimeScale) -> TimeFacts:
-    """Return the calendar periods of an axis, in its unit, and their phases at time zero."""
-    phases = scale.phases(np.zeros(1))
-    unit = SECONDS[scale.unit] if scale.unit is not None else 1.0
-    return TimeFacts(
-        periods=tuple(SECONDS[f"{name}s"] / unit for name in phases),
-        phases=tuple(float(phase[0]) for phase in phases.values()),
-    )
-
-
-def _jsonable(params: dict[str, Any]) -> dict[str, Any]:
-    """Return settings as plain JSON values."""
-    dialect = params["dialect"]
-    target = params["target"]
-    return {
-        **params,
-        "dialect": None if dialect is None else _fields(dialect),
-        "target": target if target is None or isinstance(target, str) else list(target),
-    }
-
-
-def _fields(dialect: Dialect) -> dict[str, Any]:
-    return {name: getattr(dialect, name) for name in inspect.signature(Dialect).parameters}
-
-
-def _dialect(values: dict[str, Any]) -> Dialect:
-    """Return the dialect that JSON holds, its lists tuples again."""
-    fields: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in values.items()}
-    return Dialect(**fields)
 
 
 def _restore(state: TrainingState, folder: RunFolder, identity: dict[str, Any]) -> None:

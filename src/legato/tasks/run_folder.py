@@ -5,7 +5,7 @@ config.json         format, versions, what was read and how, the model's shape, 
 metrics.json        scores beside baselines
 log.jsonl           one record per training iteration
 history.parquet     the series that forecasts start from
-forecast.csv        series, time, variable, mean, 0.1 ... 0.9
+forecast.csv        series, time, variable, mean, 0.1 ... 0.9; mean is the point forecast, the ensemble's median
 report.html         the report
 checkpoint.safetensors   while training, or after an interruption
 """
@@ -39,8 +39,8 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def create(self, *, force: bool = False, resume: bool = False) -> RunFolder:
-        """Make the folder, refusing one that holds a run unless it may be replaced or gone on with.
+    def check_free(self, *, force: bool = False, resume: bool = False) -> None:
+        """Refuse a folder that holds a run, unless it may be replaced or gone on with; nothing is changed.
 
         Raises:
             InputError: the folder is not empty, is a file, or holds a finished run, which cannot be gone on with.
@@ -59,6 +59,14 @@ class RunFolder:
             raise InputError(
                 f"the fit in {self.path} is finished, so there is nothing to go on with; --force fits anew"
             )
+
+    def create(self, *, force: bool = False, resume: bool = False) -> RunFolder:
+        """Make the folder; with `force` remove the files of a run that is there.
+
+        Raises:
+            InputError, OptionError: see `check_free`.
+        """
+        self.check_free(force=force, resume=resume)
         self.path.mkdir(parents=True, exist_ok=True)
         if force:
             for name in _FILES:
@@ -119,8 +127,10 @@ class RunFolder:
         Raises:
             ModelFileError: it is newer, or no configuration at all.
         """
-        if not isinstance(config, dict) or not isinstance(config.get("format"), int):
+        if not isinstance(config, dict) or type(config.get("format")) is not int:
             raise ModelFileError(f"{self.file('config.json')} is not a run's configuration")
+        if config["format"] < 1:
+            raise ModelFileError(f"{self.file('config.json')} has the format {config['format']}, which never was")
         if config["format"] > FORMAT:
             raise ModelFileError(
                 f"{self.path} was written by a newer legato (format {config['format']}, this one reads {FORMAT}); "

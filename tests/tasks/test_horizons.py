@@ -1,0 +1,93 @@
+"""How far a forecast goes: steps, calendar months, and limits that are told at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from legato.core.errors import InputError, OptionError, SolveError
+from legato.tasks import Forecaster
+
+pytestmark = pytest.mark.usefixtures("brief")
+
+Cycle = dict[str, np.ndarray]
+
+
+def forecaster(**changes: Any) -> Forecaster:
+    return Forecaster(**{"time": "year", "model": "observed", "members": 1, "holdout": 4, **changes})
+
+
+@pytest.fixture(scope="module")
+def fitted(brief: None, cycle: Cycle) -> Forecaster:
+    """Fitted to a pandas frame; not to be changed."""
+    return forecaster().fit(pd.DataFrame(cycle))
+
+
+def test_a_monthly_series_is_forecast_month_by_month(cycle: Cycle) -> None:
+    table = pd.DataFrame({**cycle, "year": pd.date_range("2000-09-01", periods=16, freq="MS")})
+    made = forecaster(target="hare").fit(table)
+    wanted = pd.date_range("2002-01-01", periods=12, freq="MS").tolist()
+    for options in ({"horizon": "12 months"}, {"horizon": "1 year"}, {"horizon": "12 steps"}, {"steps": 12}):
+        assert made.predict(**options)["time"].tolist() == wanted
+    assert made.predict("31 days")["time"].tolist() == wanted[:1]
+    assert made.evaluate(horizon="3 months").scores["hare"][0].total == 3
+    # A history of one date goes on in the steps of what was fitted.
+    assert made.predict(steps=2, table=table.iloc[-1:])["time"].tolist() == wanted[:2]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"horizon": float("nan")},
+        {"horizon": float("inf")},
+        {"horizon": [3]},
+        {"horizon": True},
+        {"horizon": "0 steps"},
+        {"steps": 2.5},
+        {"steps": -1},
+        {"steps": "3"},
+    ],
+    ids=str,
+)
+def test_a_horizon_that_is_none_is_refused(fitted: Forecaster, options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        fitted.predict(**options)
+
+
+def test_a_forecast_that_goes_too_far_or_is_too_long_is_refused_at_once(
+    fitted: Forecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for options in ({"steps": 10**12}, {"steps": 1501}, {"horizon": 1e300}, {"horizon": "1501 years"}):
+        with pytest.raises(OptionError, match="within 100 times the span of what was fitted, about 1500 steps"):
+            fitted.predict(**options)
+    with pytest.raises(OptionError, match="within 100 times"):
+        fitted.evaluate(horizon=1e300)
+    with pytest.raises(InputError, match="3416 lies too far ahead"):
+        fitted.predict(at=[1917, 3416])
+    monkeypatch.setattr("legato.tasks.horizons._MOST_ROWS", 100)
+    with pytest.raises(OptionError, match="at most 100 rows, and this would be 102"):
+        fitted.predict(steps=51)
+    assert len(fitted.predict(steps=50)) == 100
+
+
+@pytest.mark.parametrize("model", ["latent", "observed"])
+def test_a_forecast_that_takes_too_many_steps_ends_with_the_advice_to_ask_for_less(
+    cycle: Cycle, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = forecaster(model=model, holdout=None).fit(pd.DataFrame(cycle))
+    for place in ("latent_field", "observed"):
+        monkeypatch.setattr(f"legato.models.{place}._MOST_STEPS", 3)
+    with pytest.raises(SolveError, match="ask for nearer times"):
+        made.predict(steps=1000)
+
+
+def test_a_horizon_is_refused_before_the_training(cycle: Cycle) -> None:
+    def progress(*told: Any) -> None:
+        raise AssertionError("it was trained")
+
+    for horizon in ("3 bananas", "0.5 years", 1e6, float("nan")):
+        with pytest.raises(OptionError):
+            forecaster().fit(pd.DataFrame(cycle), horizon=horizon, progress=progress)
