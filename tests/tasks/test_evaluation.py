@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from legato.core.errors import InputError, SolveError
-from legato.data import Series, SeriesSet, TimeScale
+from legato.core.errors import SolveError
+from legato.data import Series
 from legato.tasks import Evaluation, Forecast, Score
-from legato.tasks.evaluation import evaluate_forecasts, rolling_histories
+from legato.tasks.evaluation import evaluate_forecasts
 
 NAN = float("nan")
 LEVELS = [round(0.1 * place, 1) for place in range(1, 10)]
@@ -161,27 +161,3 @@ def test_json_values_come_back() -> None:
     again = Evaluation.from_dict(values)
     assert again.to_dict() == found.to_dict()
     assert again.scores["a"][0] == found.scores["a"][0]
-
-
-def many(*lengths: int) -> SeriesSet:
-    listed = [
-        series(list(range(count)), [float(place) for place in range(count)], name=str(count)) for count in lengths
-    ]
-    return SeriesSet(series=tuple(listed), targets=("a",), scale=TimeScale(), time="t", series_column="id")
-
-
-def test_rolling_origins_are_one_horizon_apart_and_end_with_the_series() -> None:
-    pairs = rolling_histories(many(12), steps=2, origins=3)
-    assert [(len(history), later.times.tolist()) for history, later in pairs] == [
-        (6, [6.0, 7.0]),
-        (8, [8.0, 9.0]),
-        (10, [10.0, 11.0]),
-    ]
-    assert all(history.times[-1] < later.times[0] for history, later in pairs)
-
-
-def test_origins_with_too_little_history_are_passed_over_and_refused_where_none_is_left() -> None:
-    pairs = rolling_histories(many(12, 5, 7), steps=3, origins=3)
-    assert [(history.id, len(history)) for history, _ in pairs] == [("12", 6), ("12", 9), ("7", 4)]
-    with pytest.raises(InputError, match="long enough to hold 9 rows"):
-        rolling_histories(many(12, 5), steps=9, origins=1)

@@ -31,6 +31,8 @@ def show_scores(output: Output, evaluation: Mapping[str, Any]) -> None:
         output.show(f"{target}: {verdict}")
     for name, reason in evaluation["left_out"].items():
         output.show(f"left out: {name}, since {as_options(reason)}")
+    for note in evaluation["notes"]:
+        output.show(f"note: {as_options(note)}")
 
 
 def _covered(score: Mapping[str, Any]) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, SolveError
-from ..data import Series, SeriesSet
+from ..data import Series
 from ..models.baselines import NotApplicableError, fit_baselines
 from ..training.metrics import coverage, crps_quantiles, mae, mase, rmse
 
-__all__ = ["Evaluation", "Forecast", "Score", "evaluate_forecasts", "rolling_histories"]
+__all__ = ["Evaluation", "Forecast", "Score", "evaluate_forecasts"]
 
 Array = np.ndarray
 
@@ -66,12 +66,17 @@ class Evaluation:
         left_out: baseline -> why it does not apply.
         verdicts: target -> win or loss in words.
         description: what was forecast from what.
+        notes: what is not scored, and why.
+        origins: of rolling origins, how many there are (`count`) in how many `series`, the `first` and the `last`, and
+            whether what follows them is `unseen` by the model, None where that is unknown.
     """
 
     scores: dict[str, list[Score]]
     left_out: dict[str, str]
     verdicts: dict[str, str]
     description: str
+    notes: tuple[str, ...] = ()
+    origins: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON values; NaN becomes None."""
@@ -81,16 +86,18 @@ class Evaluation:
         }
         return {
             "description": self.description,
+            "origins": self.origins,
             "scores": scores,
             "left_out": self.left_out,
             "verdicts": self.verdicts,
+            "notes": list(self.notes),
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Evaluation:
         """Return the evaluation that `to_dict` described."""
         scores = {target: [_score(one) for one in listed] for target, listed in values["scores"].items()}
-        return cls(**{**values, "scores": scores})
+        return cls(**{**values, "scores": scores, "notes": tuple(values.get("notes", ()))})
 
 
 def evaluate_forecasts(
@@ -100,6 +107,8 @@ def evaluate_forecasts(
     description: str,
     period: float | None = None,
     extra: dict[str, Callable[[Series, Array], Array]] | None = None,
+    notes: Sequence[str] = (),
+    origins: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Score forecasts beside the baselines, fitted to the same histories.
 
@@ -109,6 +118,7 @@ def evaluate_forecasts(
         description: what was forecast from what.
         period: a known season in the unit of the times, for the baselines that have one.
         extra: more baselines: name -> function of the history and the times, giving `(m, d)`.
+        notes, origins: of the evaluation.
     """
     rivals, left_out = _rivals(forecasts, period, extra or {})
     scores: dict[str, list[Score]] = {}
@@ -128,26 +138,14 @@ def evaluate_forecasts(
             )
         scores[name] = listed
         verdicts[name] = _verdict(listed)
-    return Evaluation(scores=scores, left_out=left_out, verdicts=verdicts, description=description)
-
-
-def rolling_histories(series: SeriesSet, *, steps: int, origins: int) -> list[tuple[Series, Series]]:
-    """Return pairs of history and what follows, at the last `origins` origins of every series, `steps` rows apart.
-
-    Raises:
-        InputError: no series is long enough for a single origin.
-    """
-    pairs = []
-    for one in series:
-        for place in range(origins, 0, -1):
-            cut = len(one) - place * steps
-            if cut < 4:
-                continue
-            rows = np.arange(len(one))
-            pairs.append((one.where(rows < cut), one.where((rows >= cut) & (rows < cut + steps))))
-    if not pairs:
-        raise InputError(f"no series is long enough to hold {steps} rows for a forecast and 4 for its history")
-    return pairs
+    return Evaluation(
+        scores=scores,
+        left_out=left_out,
+        verdicts=verdicts,
+        description=description,
+        notes=tuple(notes),
+        origins=origins,
+    )
 
 
 def _rivals(

@@ -28,7 +28,8 @@ from ..data.holdout import SeriesSplit
 from ..models import MODELS, TimeFacts
 from ..training.loop import Progress, Trained, TrainingState, train
 from ..version import __version__
-from .evaluation import Evaluation, Forecast, evaluate_forecasts, rolling_histories
+from .evaluation import Evaluation, Forecast, evaluate_forecasts
+from .origins import rolling_origins
 from .run_folder import FORMAT, RunFolder
 
 __all__ = ["Forecaster"]
@@ -60,6 +61,8 @@ class Forecaster:
         split_: the split that was drawn, or None.
         evaluation_: the scores on what was held out, or None.
         trained_: how training went.
+        trained_until_: series -> the last time that the model was trained on, on the axis of `series_`; None for a run
+            that was written before runs said so.
 
     Example:
         >>> from legato.data import load_lynx_hare
@@ -161,6 +164,7 @@ class Forecaster:
         model.calibrate()
         model.eval()
         self.model_, self.series_, self.split_ = model, series, split
+        self.trained_until_: dict[str, float] | None = {one.id: float(one.times[-1]) for one in train_part}
         self._kind = frame_kind(table, time=self.time)
         self._told = {
             "notes": [str(note) for note in series.notes],
@@ -210,7 +214,9 @@ class Forecaster:
     def evaluate(self, table: Any = None, *, horizon: str | float | None = None, origins: int = 1) -> Evaluation:
         """Score forecasts from rolling origins: the last `origins` of every series, one horizon apart.
 
-        The model is not trained again: rows before the split were seen in training.
+        The model is not trained again, so an origin counts only where it was not trained on what follows. A series
+        that was in the training data has such origins from the end of its training part on, any other series anywhere;
+        series are told apart by their ids, and a table without a column of series is the series that was fitted.
 
         Arguments:
             table: what to score on; None is the table that was fitted.
@@ -219,13 +225,19 @@ class Forecaster:
 
         Raises:
             NotFittedError: before `fit`.
-            InputError: no series is long enough.
+            DataError: no series is long enough, or the model was trained on all that follows the origins.
         """
         series = self._history(table)
         steps = self._steps(series, horizon)
-        pairs = rolling_histories(series, steps=steps, origins=origins)
-        words = f"{len(pairs)} forecasts of {steps} rows, from the last {origins} origins of {len(series)} series"
-        return evaluate_forecasts(self._forecasts(pairs), series.targets, description=words, period=self.period)
+        rolled = rolling_origins(series, steps=steps, origins=origins, trained_until=self.trained_until_)
+        return evaluate_forecasts(
+            self._forecasts(rolled.pairs),
+            series.targets,
+            description=rolled.describe(series.scale),
+            period=self.period,
+            notes=rolled.notes,
+            origins=rolled.facts(series.scale),
+        )
 
     def long_forecast(self, times: np.ndarray) -> dict[str, Any]:
         """Return the forecast of what was held out, as columns; see `predict`.
@@ -266,6 +278,7 @@ class Forecaster:
                 "series_column": series.series_column,
                 "source": series.source,
                 "digest": series.digest,
+                "trained_until": self.trained_until_,
                 **self._told,
                 "warnings": list(self.model_.warnings),
             },
@@ -305,6 +318,8 @@ class Forecaster:
                 column=config["series_column"],
             )
             forecaster.series_ = replace(history, source=config["source"])
+            until = config.get("trained_until")
+            forecaster.trained_until_ = None if until is None else {name: float(time) for name, time in until.items()}
             scores = folder.read_json("metrics.json")
             forecaster.evaluation_ = None if scores is None else Evaluation.from_dict(scores)
         except ModelFileError:
@@ -366,8 +381,11 @@ class Forecaster:
     def _steps(self, series: SeriesSet, horizon: str | float | None) -> int:
         if horizon is not None:
             return len(series.scale.grid(horizon, start=0.0, step=self._step(series)))
-        if self.split_ is not None:
-            return int(np.median([len(one) for one in self.split_.test]))
+        known = self.trained_until_
+        if known is not None:
+            heldout = [int((one.times > known.get(one.id, -np.inf)).sum()) for one in self.series_]
+            if any(heldout):
+                return int(np.median([count for count in heldout if count]))
         return max(1, int(np.median([len(one) for one in series]) * 0.2))
 
     def _forecasts(self, pairs: Sequence[tuple[Series, Series]]) -> list[Forecast]:
