@@ -28,7 +28,8 @@ from ..data.holdout import SeriesSplit
 from ..models import MODELS, TimeFacts
 from ..training.loop import Progress, Trained, TrainingState, train
 from ..version import __version__
-from .evaluation import Evaluation, Forecast, evaluate_forecasts
+from .evaluation import Evaluation, Forecast, evaluate_forecasts, training_deviations
+from .held_out import heldout_pairs, model_forecasts
 from .origins import rolling_origins
 from .run_folder import FORMAT, RunFolder
 
@@ -147,6 +148,7 @@ class Forecaster:
         folder = None if run is None else RunFolder(run).create(force=force, resume=resume)
         split = None if self.holdout is None else _split(series, self.holdout)
         train_part = series if split is None else split.train
+        pairs, notes = ([], []) if split is None else heldout_pairs(split)
         model = catalogued.from_data(_batch(train_part), time=_facts(series.scale), seed=self.seed, **self._settings())
         state = TrainingState(model, seed=self.seed)
         settings = {name: value for name, value in _jsonable(self.get_params()).items() if name not in _AFTERWARDS}
@@ -173,10 +175,7 @@ class Forecaster:
         self.heldout_: list[Forecast] = []
         self.evaluation_: Evaluation | None = None
         if split is not None:
-            self.heldout_ = self._forecasts(_pairs(split))
-            self.evaluation_ = evaluate_forecasts(
-                self.heldout_, series.targets, description=split.description, period=self.period
-            )
+            self._score(split, pairs, notes)
         if folder is not None:
             self.save(folder.path)
         return self
@@ -230,12 +229,14 @@ class Forecaster:
         series = self._history(table)
         steps = self._steps(series, horizon)
         rolled = rolling_origins(series, steps=steps, origins=origins, trained_until=self.trained_until_)
+        forecasts, notes = model_forecasts(self.model_, rolled.pairs)
         return evaluate_forecasts(
-            self._forecasts(rolled.pairs),
+            forecasts,
             series.targets,
             description=rolled.describe(series.scale),
             period=self.period,
-            notes=rolled.notes,
+            deviations=training_deviations(self.series_, self.trained_until_),
+            notes=(*rolled.notes, *notes),
             origins=rolled.facts(series.scale),
         )
 
@@ -354,6 +355,18 @@ class Forecaster:
             dialect=self.dialect,
         )
 
+    def _score(self, split: SeriesSplit, pairs: Sequence[tuple[Series, Series]], notes: Sequence[str]) -> None:
+        """Forecast what was held out, and score it."""
+        self.heldout_, more = model_forecasts(self.model_, pairs)
+        self.evaluation_ = evaluate_forecasts(
+            self.heldout_,
+            split.train.targets,
+            description=split.description,
+            period=self.period,
+            deviations=training_deviations(split.train),
+            notes=(*notes, *more),
+        )
+
     def _grids(self, series: SeriesSet, horizon: str | float | None, steps: int | None, at: Any) -> list[np.ndarray]:
         """Return the times to forecast, one grid per series."""
         if sum(value is not None for value in (horizon, steps, at)) != 1:
@@ -388,21 +401,6 @@ class Forecaster:
                 return int(np.median([count for count in heldout if count]))
         return max(1, int(np.median([len(one) for one in series]) * 0.2))
 
-    def _forecasts(self, pairs: Sequence[tuple[Series, Series]]) -> list[Forecast]:
-        """Return the model's forecast of what followed each history."""
-        batch = Batch.from_series([history for history, _ in pairs], dtype=torch.float64)
-        at = [torch.tensor(later.times) for _, later in pairs]
-        prediction: Prediction = self.model_(batch, at)
-        return [
-            Forecast(
-                history=history,
-                later=later,
-                mean=prediction.mean[place].numpy(),
-                quantiles={level: parts[place].numpy() for level, parts in prediction.quantiles.items()},
-            )
-            for place, (history, later) in enumerate(pairs)
-        ]
-
     def _long(self, series: SeriesSet, grids: Sequence[np.ndarray], *, text: bool = True) -> dict[str, Any]:
         """Return forecasts as columns, a row per series, variable and time; times as text or as stamps."""
         batch = Batch.from_series(series, dtype=torch.float64)
@@ -429,12 +427,6 @@ def _split(series: SeriesSet, holdout: float | int | str) -> SeriesSplit:
     if isinstance(holdout, int) and not isinstance(holdout, bool):
         return split_in_time(series, last=holdout)
     return split_in_time(series, fraction=holdout)
-
-
-def _pairs(split: SeriesSplit) -> list[tuple[Series, Series]]:
-    """Return each series' training and test part, where it has both."""
-    train = {one.id: one for one in split.train}
-    return [(train[one.id], one) for one in split.test if one.id in train]
 
 
 def _batch(series: SeriesSet) -> Batch:
