@@ -111,7 +111,7 @@ def test_a_target_that_was_constant_in_training_has_no_scale_and_is_not_put_toge
     found = evaluate_forecasts([forecast(history, later, [5], [3], [1])], ["a", "b", "c"], description="")
     assert list(found.scores) == ["a", "b", "c", "all, scaled"]
     assert found.scores["all, scaled"][0].total == 2
-    assert "not in 'all, scaled': b, constant in the training part" in found.notes
+    assert "not in 'all, scaled': b, without a spread in the training part" in found.notes
     two = evaluate_forecasts(
         [forecast(series([0, 1, 2], [1, 2, 4], [3, 3, 3]), series([3], [5], [3]), [5], [3])], ["a", "b"], description=""
     )
@@ -244,6 +244,16 @@ def test_a_baseline_is_left_out_of_the_targets_that_it_lacks_and_the_series_is_n
         "for b: in the series 'once' the history has 1 observation; it needs at least 2"
     )
     assert "last" in scores(found, "b")
+
+
+def test_a_target_to_which_no_baseline_applies_is_scored_alone() -> None:
+    history = series([0, 1, 2, 3], [1, 2, 3, 5], [NAN, NAN, NAN, NAN])
+    found = evaluate_forecasts([forecast(history, series([4], [5], [3]), [5], [4])], ["a", "b"], description="")
+    assert [(score.name, score.mae) for score in found.scores["b"]] == [("model", 1.0)]
+    assert found.verdicts["b"] == "no baseline applies"
+    assert found.won("b") is None
+    assert found.left_out["last"] == "for b: the history has 0 observations; it needs at least 1"
+    assert (found.overall, list(found.scores)) == ("a", ["a", "b"])
 
 
 def test_series_of_which_nothing_was_observed_after_the_origin_are_named() -> None:

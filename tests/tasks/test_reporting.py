@@ -143,10 +143,12 @@ def test_a_target_that_was_not_observed_in_the_held_out_part_stops_no_report(
     assert [one.target for one in report.scores] == ["hare", "lynx"]
     assert report.scores[0].verdicts[0].text == "nothing was observed in the held-out part: no score"
     assert [one.name for one in report.coverage] == ["lynx"]
+    assert report.won is not None
     assert "RMSE beside the baselines" in titles(report)
     table.loc[table.index[-4:], "lynx"] = np.nan
     report = reported(fit(table, model=model))
     assert report.summary == "Nothing was observed in the held-out part: no score."
+    assert "not scored: the series: nothing was observed after the origin" in [note.text for note in report.notes]
     assert "RMSE beside the baselines" not in titles(report)
 
 

@@ -176,7 +176,7 @@ def evaluate_forecasts(
         )
         if constant.any():
             names = ", ".join(targets[column] for column in np.flatnonzero(constant).tolist())
-            found.append(f"not in {overall!r}: {names}, constant in the training part")
+            found.append(f"not in {overall!r}: {names}, without a spread in the training part")
     return Evaluation(
         scores=scores,
         left_out=_left_out(forecasts, rivals, cells, targets),

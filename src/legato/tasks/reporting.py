@@ -59,6 +59,7 @@ def report_run(
             read=_read(series),
             notes=(
                 *(plots.Note(str(note)) for note in series.notes),
+                *(plots.Note(text) for text in (() if evaluation is None else evaluation.notes)),
                 *(plots.Note(text, "warning") for text in forecaster.model_.warnings),
             ),
             split="" if forecaster.split_ is None else forecaster.split_.description,
