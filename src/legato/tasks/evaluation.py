@@ -243,7 +243,7 @@ def _scores(forecasts: Sequence[Forecast], rivals: Mapping[str, Rival], cells: A
         np.where(chosen & one.later.mask, one.later.values, np.nan)
         for one, chosen in zip(forecasts, cells, strict=True)
     ]
-    naive = [_naive_scales(one.history) for one in forecasts]
+    naive = [_naive_scales(one.history, columns) for one in forecasts]
     levels = sorted(forecasts[0].quantiles)
     seen, mean = joined(truth), [one.mean for one in forecasts]
     bands = np.stack([joined(one.quantiles[level] for one in forecasts) for level in levels])
@@ -267,18 +267,20 @@ def _scores(forecasts: Sequence[Forecast], rivals: Mapping[str, Rival], cells: A
     return listed
 
 
-def _naive_scales(history: Series) -> Array:
+def _naive_scales(history: Series, columns: Array) -> Array:
     """Return `(d,)`, the mean absolute difference of rows one step apart on each target's grid; NaN without one."""
-    scales = []
-    for values, mask in zip(history.values.T, history.mask.T, strict=True):
+    scales = np.full(history.values.shape[1], np.nan)
+    for column in columns:
+        values, mask = history.values[:, column], history.mask[:, column]
         seen = History(history.times[mask], values[mask, None], np.ones((int(mask.sum()), 1), dtype=bool))
         try:
             changes = np.abs(np.diff(on_grid(seen, baseline="MASE").values[:, 0]))
         except NotApplicableError:
             changes = np.empty(0)
         changes = changes[np.isfinite(changes)]
-        scales.append(changes.mean() if changes.any() else math.nan)
-    return np.array(scales)
+        if changes.any():
+            scales[column] = changes.mean()
+    return scales
 
 
 def _mase(truth: Sequence[Array], predicted: Sequence[Array], naive: Sequence[Array]) -> float:
