@@ -122,11 +122,28 @@ def test_an_evaluation_scores_the_model_beside_baselines_from_several_origins(le
     ended = legato("evaluate", lynx_run, load_lynx_hare(), "--horizon", "3", "--origins", "2", "--json")
     assert ended.code == 0
     result = ended.json["result"]
-    for target, total in (("hare", 6), ("lynx", 6), ("all", 12)):
+    for target, total in (("hare", 6), ("lynx", 6), ("all, scaled", 12)):
         model, *baselines = result["scores"][target]
         assert (model["name"], model["total"]) == ("model", total)
         assert {"last", "mean", "linear"} <= {score["name"] for score in baselines}
-        assert result["verdicts"][target].startswith(("wins", "loses"))
+        assert result["verdicts"][target].startswith(("wins", "loses", "ties"))
+
+
+def test_an_evaluation_says_from_where_and_refuses_rows_that_were_trained_on(legato: Run, lynx_run: Path) -> None:
+    ended = legato("evaluate", lynx_run, load_lynx_hare(), "--horizon", "3", "--origins", "4")
+    assert ended.code == 0
+    said = " ".join(ended.out.split())
+    assert "2 forecasts of 3 rows of 1 series, from 2 origins, 1914 to 1917" in said
+    assert "2 of 4 origins do not count: the model was trained on rows that follow them" in said
+    ended = legato("evaluate", lynx_run, load_lynx_hare(), "--horizon", "7", "--json")
+    assert ended.code == 3
+    assert "a file with later rows" in ended.json["error"]["message"]
+
+
+def test_an_evaluation_on_a_table_of_one_row_ends_with_3(legato: Run, lynx_run: Path, tmp_path: Path) -> None:
+    table = tmp_path / "one.csv"
+    table.write_text("year,hare,lynx\n1921,1,2\n")
+    assert legato("evaluate", lynx_run, table).code == 3
 
 
 def test_an_evaluation_on_a_table_without_a_column_of_the_run_ends_with_3(

@@ -70,9 +70,9 @@ def test_a_report_says_what_was_read_learned_and_scored(reported: Any, cycle: Cy
     assert [note.text for note in report.notes if note.severity == "warning"][-1:] == list(made.model_.warnings)
     assert report.settings["seed"] == "0"
     assert made.evaluation_ is not None
-    assert report.summary == f"The model {made.evaluation_.verdicts['all']}."
-    assert report.won is made.evaluation_.verdicts["all"].startswith("wins")
-    assert [table.target for table in report.scores] == ["hare", "lynx", "all"]
+    assert report.summary == f"The model {made.evaluation_.verdicts['all, scaled']}."
+    assert report.won is made.evaluation_.verdicts["all, scaled"].startswith("wins")
+    assert [table.target for table in report.scores] == ["hare", "lynx", "all, scaled"]
     own = made.evaluation_.scores["hare"][0]
     assert report.scores[0].rows[0].values == (own.rmse, own.mae, own.mase, own.crps, f"{own.inside} of 3")
     reasons = {row.name: row.reason for row in report.scores[0].rows if row.reason}
@@ -114,7 +114,7 @@ def test_a_loaded_run_is_reported_with_its_scores(reported: Any, cycle: Cycle, t
     made = fit(pd.DataFrame(cycle), model="latent", holdout=3)
     report = reported(Forecaster.load(made.save(tmp_path / "run")))
     assert made.evaluation_ is not None
-    assert report.summary == f"The model {made.evaluation_.verdicts['all']}."
+    assert report.summary == f"The model {made.evaluation_.verdicts['all, scaled']}."
     assert "Training" not in titles(report)
 
 
@@ -124,11 +124,32 @@ def test_a_model_without_a_rival_has_neither_won_nor_lost(reported: Any, cycle: 
         left_out={"mean": "no reason"},
         verdicts={"hare": "no baseline applies"},
         description="",
+        overall="hare",
+        scored={"values": 2, "forecasts": 1, "series": 1},
     )
     report = reported(fit(pd.DataFrame(cycle), target="hare"), evaluation=alone)
     assert report.summary == "No baseline applies, so nobody won."
     assert report.won is None
     assert report.scores[0].verdicts[0].won is None
+
+
+@pytest.mark.parametrize("model", ["observed", "latent"])
+def test_a_target_that_was_not_observed_in_the_held_out_part_stops_no_report(
+    reported: Any, cycle: Cycle, model: str
+) -> None:
+    table = pd.DataFrame(cycle)
+    table.loc[table.index[-4:], "hare"] = np.nan
+    report = reported(fit(table, model=model))
+    assert [one.target for one in report.scores] == ["hare", "lynx"]
+    assert report.scores[0].verdicts[0].text == "nothing was observed in the held-out part: no score"
+    assert [one.name for one in report.coverage] == ["lynx"]
+    assert report.won is not None
+    assert "RMSE beside the baselines" in titles(report)
+    table.loc[table.index[-4:], "lynx"] = np.nan
+    report = reported(fit(table, model=model))
+    assert report.summary == "Nothing was observed in the held-out part: no score."
+    assert "not scored: the series: nothing was observed after the origin" in [note.text for note in report.notes]
+    assert "RMSE beside the baselines" not in titles(report)
 
 
 def test_another_forecast_is_drawn_beside_the_model(reported: Any, cycle: Cycle) -> None:

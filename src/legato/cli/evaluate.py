@@ -29,6 +29,8 @@ def evaluate(
 ) -> None:
     """Score a run on a table: RMSE, MAE, MASE, CRPS and coverage, beside every baseline, win or loss in words.
 
+    Rows that the run was trained on are not scored: the table holds later rows, the held-out ones, or other series.
+
     legato evaluate runs/icu later.csv --horizon 24h --origins 5
     """
     with session("evaluate", as_json=json, debug=debug) as output:

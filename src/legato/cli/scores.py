@@ -22,7 +22,13 @@ def show_scores(output: Output, evaluation: Mapping[str, Any]) -> None:
         evaluation: as `legato.tasks.Evaluation.to_dict` gives it.
     """
     output.show(evaluation["description"])
+    if scored := evaluation["scored"]:
+        output.show(f"scored: {scored['values']} values of {scored['series']} series")
+    if evaluation["overall"] == "all, scaled":
+        output.show("all, scaled: every error divided by its target's standard deviation in the training part")
     for target, scores in evaluation["scores"].items():
+        if scores[0].get("total") == 0:
+            continue
         rows = [
             (score["name"], *(number(score.get(key)) for key in _SCORES.values()), _covered(score)) for score in scores
         ]
@@ -31,6 +37,8 @@ def show_scores(output: Output, evaluation: Mapping[str, Any]) -> None:
         output.show(f"{target}: {verdict}")
     for name, reason in evaluation["left_out"].items():
         output.show(f"left out: {name}, since {as_options(reason)}")
+    for note in evaluation["notes"]:
+        output.show(f"note: {as_options(note)}")
 
 
 def _covered(score: Mapping[str, Any]) -> str:

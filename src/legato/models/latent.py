@@ -10,9 +10,14 @@ its past tells which way it goes.
 
 Everything is found from the data: the typical period (the unit of time inside) and with it the window of two periods;
 whether the record drifts (`window_scaling`); the size of the latent state and a first linear model, in closed form
-(`closed_form`). Training starts from there. Members of the ensemble differ in how far their starts lie from it; two
-inner members never see the last 15 % of any series. What they say of it decides whether training is of use at all,
-and calibrates the band.
+(`closed_form`). Training starts from there. Members of the ensemble differ in how far their starts lie from it.
+
+Two inner members are trained on nothing of the last 15 % of any series' span: their windows end half a period before
+it, and what they are asked lies before it. What they say of that part decides whether training is of use at all, and
+calibrates the band. Their errors there are not wholly out of sample. The typical period, the window, the scaling, the
+calendar and the size of the latent state are found once, for all members, from all of the training part; where too few
+windows lie before its last part, the inner members also start from the linear model of everything; and the weights that
+are kept are those that do best there. Of what the caller holds out nothing is seen.
 """
 
 from __future__ import annotations
@@ -52,7 +57,7 @@ class LatentODE(SeriesModel):
         channels: the number d of variables.
         latent: the even number D of latent states.
         members: members that learn from everything, and forecast.
-        inner: members that never see the last part, and judge.
+        inner: members that are not trained on the last part, and judge.
         period: the typical period, in the unit of the times.
         length: of a window, in the unit of the times.
         calendar: pairs of a calendar period, in the unit of the times, and its phase at time 0.
@@ -167,7 +172,7 @@ class LatentODE(SeriesModel):
         self.ensemble.clip()
 
     def calibrate(self) -> None:
-        """Choose the weights, and set the band from the inner members' forecasts of what they never saw.
+        """Choose the weights, and set the band from the inner members' forecasts of what they were not trained on.
 
         The weights at the end are taken if they are better than the linear start by 5 %; else those that were kept.
         """

@@ -1,8 +1,8 @@
 """What the members of a latent ensemble are asked in training, and how they are judged.
 
-All members forecast from the same windows in one solve. Inner members, the last of the ensemble, are not told of what
+All members forecast from the same windows in one solve. Inner members, the last of the ensemble, are not asked for what
 lies in the last part of any series; their forecasts of that part judge training, and measure the errors that a band
-is made of.
+is made of. What they share with the others was found with that part; see `latent`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class LatentTraining:
         return (torch.where(known, loss, 0.0).sum(dim=(0, 2)) / count).sum()
 
     def judge(self, ensemble: LatentEnsemble) -> float:
-        """Return the inner members' root mean square error in what they never saw.
+        """Return the inner members' root mean square error in what they were not trained on.
 
         It is NaN where there is nothing to judge by, and infinite where a solve fails.
         """
@@ -95,7 +95,7 @@ class LatentTraining:
         return float(error[targets.mask[:, None].expand(error.shape)].square().mean().sqrt())
 
     def measure(self, ensemble: LatentEnsemble) -> Errors | None:
-        """Return the inner members' errors in what they never saw; None where there is nothing."""
+        """Return the inner members' errors in what they were not trained on; None where there is nothing."""
         targets = self.windows.targets(self.measured, self.longest, late_only=True)
         if not len(targets.window):
             return None

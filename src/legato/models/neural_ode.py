@@ -108,7 +108,9 @@ class NeuralODE(nn.Module):
             raise OptionError(f"NeuralODE has no option {name!r}; {nearest(name, known)}")
         if not callable(field):
             raise InputError(f"the field is a function f(t, y) or a module; got {type(field).__name__}")
-        self.field = Autonomous(field) if _takes_the_state_alone(field) else field
+        if isinstance(field, torch.nn.Module) and _takes_the_state_alone(field):
+            field = Autonomous(field)
+        self.field = field
         self.t = _span(t)
         self.solver, self.controller, self.engine = solver, controller, engine
         self.rtol, self.atol, self.norm = rtol, atol, norm
@@ -180,10 +182,8 @@ class Autonomous(torch.nn.Module):
         return self.network(y)
 
 
-def _takes_the_state_alone(field: Any) -> bool:
+def _takes_the_state_alone(field: torch.nn.Module) -> bool:
     """Return whether a module can be called with one argument and not with two."""
-    if not isinstance(field, torch.nn.Module):
-        return False
     signature = inspect.signature(field.forward)
 
     def fits(count: int) -> bool:

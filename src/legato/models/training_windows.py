@@ -1,6 +1,8 @@
 """Windows to learn from: each ends at an observation, and what follows it is to be forecast.
 
-The last part of every series is kept for judging: inner members learn nothing of it, all others learn everything.
+The last part of every series is kept for judging: inner members are not trained on it, all others learn everything.
+What all members share is found from everything, the last part included: the typical period, the length of a window, the
+scaling and whether it is anchored, the calendar, and the size of the latent state.
 """
 
 from __future__ import annotations
@@ -182,6 +184,8 @@ class TrainingWindows:
 
     def linear_start(self, size: int, *, early: bool) -> LinearStart:
         """Return the linear model of all windows, or of the early ones only.
+
+        Where the early ones are too few for the size, it is the model of all windows all the same.
 
         Raises:
             DataError: no record goes on long enough after its first window.

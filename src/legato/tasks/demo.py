@@ -67,6 +67,7 @@ def run_demo(
         description=forecaster.split_.description if forecaster.split_ is not None else "",
         period=_CYCLE,
         extra={"lotka-volterra law": law},
+        shared_unit=True,  # thousands of pelts, both
     )
     forecaster.evaluation_ = evaluation
     forecaster.save(run)

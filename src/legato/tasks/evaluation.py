@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import InputError, SolveError
-from ..data import Series, SeriesSet
-from ..models.baselines import NotApplicableError, fit_baselines
-from ..training.metrics import coverage, crps_quantiles, mae, mase, rmse
+from ..data import Series
+from ..models.baselines import NotApplicableError
+from ..models.baselines.grid import on_grid
+from ..models.baselines.interface import History
+from ..training.metrics import coverage, crps_quantiles, mae, rmse
+from .origins import name_series
+from .rivals import Rival, ask_rivals
 
-__all__ = ["Evaluation", "Forecast", "Score", "evaluate_forecasts", "rolling_histories"]
+__all__ = ["Evaluation", "Forecast", "Score", "evaluate_forecasts", "training_deviations"]
 
 Array = np.ndarray
 
 _MEASURES = ("mae", "rmse", "mase", "crps")
+_NOTHING = "nothing was observed in the held-out part: no score"
+_TIE = 1e-9  # errors this close to each other, of the larger one, are equal
+_ROUNDING = 1e-12  # of the largest value: below it an error is the rounding of none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +48,14 @@ class Forecast:
 class Score:
     """The scores of one forecaster on one target, or over all targets.
 
+    The mean absolute scaled error divides the errors in a target of one forecast by the mean absolute difference of
+    neighbours in its history: rows one step apart in which the target was observed, on the regular grid that its
+    observations stand on, with holes or without. The score is the mean over the forecasts whose history has such a
+    scale: one without, being irregular or constant, is left out of it.
+
     Arguments:
         name: "model" or a baseline's name.
-        mae, rmse, mase, crps: NaN where a score has no meaning (mase needs a regular history, crps a distribution).
+        mae, rmse, mase, crps: NaN where a score has no meaning (mase needs a history on a grid, crps a distribution).
         inside, total: how many values lie in the 80 % band, of how many; None for a forecaster without a band.
     """
 
@@ -62,16 +73,27 @@ class Evaluation:
     """Scores of the model and of every baseline.
 
     Arguments:
-        scores: target -> scores, the model's first; "all" holds all targets together.
-        left_out: baseline -> why it does not apply.
-        verdicts: target -> win or loss in words.
+        scores: target -> scores, the model's first, all over the same values. Of several targets "all, scaled" holds
+            the errors together, each divided by its target's standard deviation in the training part, or "all" the
+            errors as they are, where the targets share a unit.
+        left_out: baseline -> why it does not apply, and to which targets.
+        verdicts: target -> win, tie or loss in words.
         description: what was forecast from what.
+        overall: the key of the scores that stand for the whole: all targets together, or else the first with a score.
+        scored: how many `values`, `forecasts` and `series` have a score.
+        notes: what is not scored, and why.
+        origins: of rolling origins, how many there are (`count`) in how many `series`, the `first` and the `last`, and
+            whether what follows them is `unseen` by the model, None where that is unknown.
     """
 
     scores: dict[str, list[Score]]
     left_out: dict[str, str]
     verdicts: dict[str, str]
     description: str
+    overall: str
+    scored: dict[str, int]
+    notes: tuple[str, ...] = ()
+    origins: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON values; NaN becomes None."""
@@ -81,16 +103,26 @@ class Evaluation:
         }
         return {
             "description": self.description,
+            "origins": self.origins,
+            "scored": self.scored,
+            "overall": self.overall,
             "scores": scores,
             "left_out": self.left_out,
             "verdicts": self.verdicts,
+            "notes": list(self.notes),
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Evaluation:
         """Return the evaluation that `to_dict` described."""
         scores = {target: [_score(one) for one in listed] for target, listed in values["scores"].items()}
-        return cls(**{**values, "scores": scores})
+        # Runs of an earlier version say neither; of several targets their last key was all of them together.
+        values = {"overall": next(reversed(scores)), "scored": {}, "notes": (), **values}
+        return cls(**{**values, "scores": scores, "notes": tuple(values["notes"])})
+
+    def won(self, target: str) -> bool | None:
+        """Return whether the model wins on a target; None where it ties, or nothing can be said."""
+        return {"wins": True, "loses": False}.get(self.verdicts[target].partition(":")[0])
 
 
 def evaluate_forecasts(
@@ -100,8 +132,15 @@ def evaluate_forecasts(
     description: str,
     period: float | None = None,
     extra: dict[str, Callable[[Series, Array], Array]] | None = None,
+    deviations: Array | None = None,
+    shared_unit: bool = False,
+    notes: Sequence[str] = (),
+    origins: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Score forecasts beside the baselines, fitted to the same histories.
+
+    All scores of one target are over the same values: those observed in forecasts to which some baseline applies, or
+    all of them where none applies anywhere. A baseline that does not apply to one of those is left out.
 
     Arguments:
         forecasts: one per series and origin.
@@ -109,111 +148,214 @@ def evaluate_forecasts(
         description: what was forecast from what.
         period: a known season in the unit of the times, for the baselines that have one.
         extra: more baselines: name -> function of the history and the times, giving `(m, d)`.
+        deviations: `(d,)`, every target's standard deviation in the training part; by default that of the histories.
+        shared_unit: whether the targets share a unit, so that their errors can be put together as they are.
+        notes, origins: of the evaluation.
     """
-    rivals, left_out = _rivals(forecasts, period, extra or {})
-    scores: dict[str, list[Score]] = {}
-    verdicts = {}
-    columns = {**{name: [place] for place, name in enumerate(targets)}, "all": list(range(len(targets)))}
-    if len(targets) == 1:
-        del columns["all"]
-    for name, chosen in columns.items():
-        listed = [_model_score(forecasts, chosen)]
-        for rival, predicted in rivals.items():
-            truth = np.concatenate([one.later.values[:, chosen] for one in forecasts])
-            guess = np.concatenate([part[:, chosen] for part in predicted])
-            listed.append(
-                Score(
-                    name=rival, mae=mae(truth, guess), rmse=rmse(truth, guess), mase=_mase(forecasts, predicted, chosen)
-                )
-            )
-        scores[name] = listed
-        verdicts[name] = _verdict(listed)
-    return Evaluation(scores=scores, left_out=left_out, verdicts=verdicts, description=description)
-
-
-def rolling_histories(series: SeriesSet, *, steps: int, origins: int) -> list[tuple[Series, Series]]:
-    """Return pairs of history and what follows, at the last `origins` origins of every series, `steps` rows apart.
-
-    Raises:
-        InputError: no series is long enough for a single origin.
-    """
-    pairs = []
-    for one in series:
-        for place in range(origins, 0, -1):
-            cut = len(one) - place * steps
-            if cut < 4:
-                continue
-            rows = np.arange(len(one))
-            pairs.append((one.where(rows < cut), one.where((rows >= cut) & (rows < cut + steps))))
-    if not pairs:
-        raise InputError(f"no series is long enough to hold {steps} rows for a forecast and 4 for its history")
-    return pairs
-
-
-def _rivals(
-    forecasts: Sequence[Forecast], period: float | None, extra: dict[str, Callable[[Series, Array], Array]]
-) -> tuple[dict[str, list[Array]], dict[str, str]]:
-    """Return every baseline's predictions, and why the others do not apply."""
-    predictions: dict[str, list[Array]] = {}
-    left_out: dict[str, str] = {}
-    for one in forecasts:
-        fitted = fit_baselines(one.history.times, one.history.values, one.history.mask, period=period)
-        for name, predictor in fitted.items():
-            try:
-                if isinstance(predictor, NotApplicableError):
-                    raise predictor
-                predictions.setdefault(name, []).append(predictor.predict(one.later.times))
-            except NotApplicableError as error:
-                left_out[name] = error.reason
-        for name, function in extra.items():
-            try:
-                predictions.setdefault(name, []).append(function(one.history, one.later.times))
-            except (InputError, SolveError) as error:
-                left_out[name] = str(error)
-    return {name: parts for name, parts in predictions.items() if len(parts) == len(forecasts)}, left_out
-
-
-def _model_score(forecasts: Sequence[Forecast], chosen: list[int]) -> Score:
-    truth = np.concatenate([one.later.values[:, chosen] for one in forecasts])
-    mean = np.concatenate([one.mean[:, chosen] for one in forecasts])
-    levels = sorted(forecasts[0].quantiles)
-    bands = np.stack([np.concatenate([one.quantiles[level][:, chosen] for one in forecasts]) for level in levels])
-    covered = coverage(truth, bands[0], bands[-1])
-    return Score(
-        name="model",
-        mae=mae(truth, mean),
-        rmse=rmse(truth, mean),
-        mase=_mase(forecasts, [one.mean for one in forecasts], chosen),
-        crps=crps_quantiles(truth, bands, np.array(levels)),
-        inside=covered.inside,
-        total=covered.total,
+    rivals = ask_rivals([(one.history, one.later) for one in forecasts], period=period, extra=extra or {})
+    cells, found = _cells(forecasts, rivals, targets)
+    plain = np.ones(len(targets))
+    scores, verdicts = {}, {}
+    for column, name in enumerate(targets):
+        scores[name] = _scores(forecasts, rivals, cells & (np.arange(len(targets)) == column), plain)
+        verdicts[name] = _verdict(scores[name], "RMSE", _ROUNDING * _size(forecasts, [column], plain))
+    overall = next((name for name in targets if scores[name][0].total), targets[0])
+    if deviations is None:
+        deviations = training_deviations({one.history.id: one.history for one in forecasts}.values())
+    scales = plain if shared_unit else deviations
+    constant = cells.any(axis=0) & ~(scales > 0)
+    pooled = np.flatnonzero(cells.any(axis=0) & ~constant).tolist()
+    if len(pooled) > 1:
+        overall = "all" if shared_unit else "all, scaled"
+        scores[overall] = _scores(forecasts, rivals, cells & ~constant, scales)
+        rounding = _ROUNDING * _size(forecasts, pooled, scales)
+        wins = sum(verdicts[name].startswith("wins") for name in targets)
+        verdicts[overall] = (
+            _verdict(scores[overall], "RMSE" if shared_unit else "scaled RMSE", rounding)
+            + f"; it wins on {wins} of {int(cells.any(axis=0).sum())} targets"
+        )
+        if constant.any():
+            names = ", ".join(targets[column] for column in np.flatnonzero(constant).tolist())
+            found.append(f"not in {overall!r}: {names}, without a spread in the training part")
+    return Evaluation(
+        scores=scores,
+        left_out=_left_out(forecasts, rivals, cells, targets),
+        verdicts=verdicts,
+        description=description,
+        overall=overall,
+        scored=_counted(forecasts, cells),
+        notes=(*notes, *found),
+        origins=origins,
     )
 
 
-def _mase(forecasts: Sequence[Forecast], predicted: Sequence[Array], chosen: list[int]) -> float:
-    """Return the mean of the series' scaled errors; NaN where a history is not regular."""
+def training_deviations(series: Iterable[Series], until: Mapping[str, float] | None = None) -> Array:
+    """Return the standard deviation `(d,)` of every target, 0 where it is constant and NaN where it was never observed.
+
+    Arguments:
+        series: all of the same targets, at least one.
+        until: series -> the last time that counts; others do not count at all. None counts everything.
+    """
+    parts = [one.values if until is None else one.values[one.times <= until.get(one.id, -np.inf)] for one in series]
+    found = []
+    for column in np.concatenate(parts).T:
+        seen = column[np.isfinite(column)]
+        size = np.abs(seen).max(initial=0.0)
+        spread = float(np.std(seen / size)) if size > 0 else (0.0 if len(seen) else math.nan)
+        found.append(0.0 if spread < _ROUNDING else spread * size)
+    return np.array(found)
+
+
+def _cells(
+    forecasts: Sequence[Forecast], rivals: Mapping[str, Rival], targets: Sequence[str]
+) -> tuple[Array, list[str]]:
+    """Return `(forecasts, d)`, which targets of which forecasts are scored, and in words which are not."""
+    observed = np.stack([one.later.mask.any(axis=0) for one in forecasts])
+    known = np.array(
+        [
+            [any(rival.applies(place, column) for rival in rivals.values()) for column in range(len(targets))]
+            for place in range(len(forecasts))
+        ]
+    )
+    both = observed & known
+    cells = np.where(both.any(axis=0), both, observed)
+    notes = []
+    blank = [one.history.id for one in forecasts if not one.later.mask.any()]
+    if blank:
+        notes.append(f"not scored: {name_series(blank)}: nothing was observed after the origin")
+    for column, name in enumerate(targets):
+        dropped = [one.history.id for place, one in enumerate(forecasts) if (observed & ~cells)[place, column]]
+        if dropped:
+            notes.append(f"not scored: {name} of {name_series(dropped)}: no baseline applies there")
+    return cells, notes
+
+
+def _scores(forecasts: Sequence[Forecast], rivals: Mapping[str, Rival], cells: Array, scales: Array) -> list[Score]:
+    """Return the scores of the model and of every baseline that applies to all cells, in units of the scales."""
+    columns = np.flatnonzero(cells.any(axis=0))
+    if not len(columns):
+        return [Score(name="model", mae=math.nan, rmse=math.nan, inside=0, total=0)]
+
+    def joined(parts: Iterable[Array]) -> Array:
+        return np.concatenate([part[:, columns] / scales[columns] for part in parts])
+
+    truth = [
+        np.where(chosen & one.later.mask, one.later.values, np.nan)
+        for one, chosen in zip(forecasts, cells, strict=True)
+    ]
+    naive = [_naive_scales(one.history, columns) for one in forecasts]
+    levels = sorted(forecasts[0].quantiles)
+    seen, mean = joined(truth), [one.mean for one in forecasts]
+    bands = np.stack([joined(one.quantiles[level] for one in forecasts) for level in levels])
+    covered = coverage(seen, bands[0], bands[-1])
+    listed = [
+        Score(
+            name="model",
+            mae=mae(seen, joined(mean)),
+            rmse=rmse(seen, joined(mean)),
+            mase=_mase(truth, mean, naive),
+            crps=crps_quantiles(seen, bands, np.array(levels)),
+            inside=covered.inside,
+            total=covered.total,
+        )
+    ]
+    for name, rival in rivals.items():
+        if all(rival.applies(place, column) for place, column in np.argwhere(cells)):
+            guess = joined(rival.predictions)
+            error = _mase(truth, rival.predictions, naive)
+            listed.append(Score(name=name, mae=mae(seen, guess), rmse=rmse(seen, guess), mase=error))
+    return listed
+
+
+def _naive_scales(history: Series, columns: Array) -> Array:
+    """Return `(d,)`, the mean absolute difference of rows one step apart on each target's grid; NaN without one."""
+    scales = np.full(history.values.shape[1], np.nan)
+    for column in columns:
+        values, mask = history.values[:, column], history.mask[:, column]
+        seen = History(history.times[mask], values[mask, None], np.ones((int(mask.sum()), 1), dtype=bool))
+        try:
+            changes = np.abs(np.diff(on_grid(seen, baseline="MASE").values[:, 0]))
+        except NotApplicableError:
+            changes = np.empty(0)
+        changes = changes[np.isfinite(changes)]
+        if changes.any():
+            scales[column] = changes.mean()
+    return scales
+
+
+def _mase(truth: Sequence[Array], predicted: Sequence[Array], naive: Sequence[Array]) -> float:
+    """Return the mean over forecasts of their scaled errors; see `Score`."""
     values = []
-    for one, guess in zip(forecasts, predicted, strict=True):
-        gaps = np.diff(one.history.times)
-        if len(gaps) == 0 or gaps.max() > gaps.min() * (1 + 1e-6):
-            return float("nan")
-        values.append(mase(one.later.values[:, chosen], guess[:, chosen], history=one.history.values[:, chosen]))
-    return float(np.nanmean(values)) if values and not np.all(np.isnan(values)) else float("nan")
+    for seen, guess, scale in zip(truth, predicted, naive, strict=True):
+        kept = np.isfinite(seen) & np.isfinite(scale)
+        if kept.any():
+            values.append(float((np.abs(seen - guess) / scale)[kept].mean()))
+    return float(np.mean(values)) if values else math.nan
 
 
-def _verdict(scores: Sequence[Score]) -> str:
-    """Return who wins by RMSE, in words."""
+def _left_out(
+    forecasts: Sequence[Forecast], rivals: Mapping[str, Rival], cells: Array, targets: Sequence[str]
+) -> dict[str, str]:
+    """Return for every baseline that lacks a prediction where there is a score, why."""
+    left_out = {}
+    scored = np.flatnonzero(cells.any(axis=0)).tolist()
+    for name, rival in rivals.items():
+        reasons: dict[str, list[str]] = {}
+        for column in scored:
+            places = np.flatnonzero(cells[:, column]).tolist()
+            failed = [place for place in places if not rival.applies(place, column)]
+            if failed:
+                reason = str(rival.reasons[failed[0]][column])
+                if len(failed) < len(places):
+                    ids = [forecasts[place].history.id for place in failed]
+                    many = len({one.history.id for one in forecasts}) > 1
+                    where = f"in {name_series(ids)}" if many else f"from {len(failed)} of {len(places)} origins"
+                    reason = f"{where} {reason}"
+                reasons.setdefault(reason, []).append(targets[column])
+        if len(reasons) == 1 and len(next(iter(reasons.values()))) == len(scored):
+            left_out[name] = next(iter(reasons))
+        elif reasons:
+            left_out[name] = "; ".join(f"for {', '.join(names)}: {reason}" for reason, names in reasons.items())
+    return left_out
+
+
+def _counted(forecasts: Sequence[Forecast], cells: Array) -> dict[str, int]:
+    """Return how many values, forecasts and series have a score."""
+    chosen = [one for one, row in zip(forecasts, cells, strict=True) if row.any()]
+    values = sum(int((one.later.mask & row).sum()) for one, row in zip(forecasts, cells, strict=True))
+    return {"values": values, "forecasts": len(chosen), "series": len({one.history.id for one in chosen})}
+
+
+def _size(forecasts: Sequence[Forecast], columns: list[int], scales: Array) -> float:
+    """Return the largest observed value, in units of the scales."""
+    values = np.concatenate([one.later.values[:, columns] / scales[columns] for one in forecasts])
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+
+
+def _verdict(scores: Sequence[Score], measure: str, rounding: float) -> str:
+    """Return who wins by RMSE, in words; a difference no larger than the rounding is a tie."""
     model, rivals = scores[0], [score for score in scores[1:] if np.isfinite(score.rmse)]
+    if model.total == 0:
+        return _NOTHING
     if not rivals:
         return "no baseline applies"
-    best = min(rivals, key=lambda score: score.rmse)
-    if model.rmse < best.rmse:
+    rivals.sort(key=lambda score: score.rmse)
+    level = [score for score in rivals if math.isclose(score.rmse, model.rmse, rel_tol=_TIE, abs_tol=rounding)]
+    better = [score for score in rivals if not score.rmse >= model.rmse and score not in level]
+    said = f"{measure} {model.rmse:.4g}"
+    if not better and not level:
+        best = rivals[0]
         lower = 100 * (1 - model.rmse / best.rmse)
-        return f"wins: RMSE {model.rmse:.4g}, {lower:.0f} % below the best baseline, {best.name} ({best.rmse:.4g})"
-    better = sorted((score for score in rivals if not score.rmse > model.rmse), key=lambda score: score.rmse)
-    names = ", ".join(f"{score.name} ({score.rmse:.4g})" for score in better)
-    beaten = len(rivals) - len(better)
-    return f"loses: RMSE {model.rmse:.4g}, behind {names}; ahead of {beaten} of {len(rivals)} baselines"
+        return f"wins: {said}, {lower:.0f} % below the best baseline, {best.name} ({best.rmse:.4g})"
+    ahead = f"ahead of {len(rivals) - len(better) - len(level)} of {len(rivals)} baselines"
+    if not better:
+        return f"ties: {said}, as {_named(level)}; {ahead}"
+    beside = f", level with {_named(level)}" if level else ""
+    return f"loses: {said}, behind {_named(better)}{beside}; {ahead}"
+
+
+def _named(scores: Sequence[Score]) -> str:
+    return ", ".join(f"{score.name} ({score.rmse:.4g})" for score in scores)
 
 
 def _score(values: dict[str, Any]) -> Score:

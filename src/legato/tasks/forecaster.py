@@ -22,11 +22,10 @@ import numpy as np
 import torch
 
 from ..core.catalogue import nearest
-from ..core.errors import DataError, InputError, ModelFileError, NotFittedError, OptionError, SolveError
+from ..core.errors import DataError, InputError, ModelFileError, NotFittedError, OptionError
 from ..data import (
     Batch,
     Dialect,
-    Prediction,
     Series,
     SeriesSet,
     SeriesSplit,
@@ -37,9 +36,11 @@ from ..data.frames import FrameKind, frame_kind, make_frame, read_history, write
 from ..models import MODELS
 from ..training.loop import Progress, Trained, TrainingState, train
 from ..version import __version__
-from .evaluation import Evaluation, Forecast, evaluate_forecasts, rolling_histories
+from .evaluation import Evaluation, Forecast, evaluate_forecasts, training_deviations
 from .fitness import time_facts
+from .held_out import heldout_pairs, model_forecasts, predicted
 from .horizons import count_steps, forecast_grids
+from .origins import rolling_origins
 from .run_config import check_config, check_model
 from .run_folder import FORMAT, RunFolder
 from .settings import check_settings, settings_from_json, settings_to_json, split_off
@@ -73,6 +74,8 @@ class Forecaster:
         split_: the split that was drawn, or None.
         evaluation_: the scores on what was held out, or None.
         trained_: how training went.
+        trained_until_: series -> the last time that the model was trained on, on the axis of `series_`; None for a run
+            that was written before runs said so.
 
     Example:
         >>> from legato.data import load_lynx_hare
@@ -164,6 +167,7 @@ class Forecaster:
             forecast_grids(series, series, horizon=horizon)
         split = split_off(series, self.holdout)
         train_part = series if split is None else split.train
+        pairs, notes = ([], []) if split is None else heldout_pairs(split)
         # A fit needs gradients, wherever it is called.
         with torch.inference_mode(False), torch.enable_grad():
             batch = Batch.from_series(train_part, dtype=torch.float64)
@@ -177,6 +181,7 @@ class Forecaster:
             model.calibrate()
         model.eval()
         self.model_, self.series_, self.split_ = model, series, split
+        self.trained_until_: dict[str, float] | None = {one.id: float(one.times[-1]) for one in train_part}
         self._kind = frame_kind(table, time=self.time)
         self._told: dict[str, Any] = {
             "notes": [str(note) for note in series.notes],
@@ -186,10 +191,7 @@ class Forecaster:
         self.heldout_: list[Forecast] = []
         self.evaluation_: Evaluation | None = None
         if split is not None:
-            self.heldout_ = self._forecasts(_pairs(split))
-            self.evaluation_ = evaluate_forecasts(
-                self.heldout_, series.targets, description=split.description, period=self.period
-            )
+            self._score(split, pairs, notes)
         if folder is not None:
             self.save(folder.path)
         return self
@@ -259,7 +261,9 @@ class Forecaster:
     def evaluate(self, table: Any = None, *, horizon: str | float | None = None, origins: int = 1) -> Evaluation:
         """Score forecasts from rolling origins: the last `origins` of every series, one horizon apart.
 
-        The model is not trained again: rows before the split were seen in training.
+        The model is not trained again, so an origin counts only where it was not trained on what follows. A series
+        that was in the training data has such origins from the end of its training part on, any other series anywhere;
+        series are told apart by their ids, and a table without a column of series is the series that was fitted.
 
         Arguments:
             table: what to score on; None is the table that was fitted.
@@ -268,8 +272,8 @@ class Forecaster:
 
         Raises:
             NotFittedError: before `fit`.
-            InputError: no series is long enough.
-            DataError: a target was not measured at all.
+            DataError: a target was not measured at all, no series is long enough, or the model was trained on all that
+                follows the origins.
         """
         series = self._history(table)
         unmeasured = [
@@ -278,9 +282,17 @@ class Forecaster:
         if unmeasured:
             raise DataError(f"nothing can be scored of {', '.join(unmeasured)}, which was not measured at all")
         steps = self._steps(series, horizon)
-        pairs = rolling_histories(series, steps=steps, origins=origins)
-        words = f"{len(pairs)} forecasts of {steps} rows, from the last {origins} origins of {len(series)} series"
-        return evaluate_forecasts(self._forecasts(pairs), series.targets, description=words, period=self.period)
+        rolled = rolling_origins(series, steps=steps, origins=origins, trained_until=self.trained_until_)
+        forecasts, notes = model_forecasts(self.model_, rolled.pairs)
+        return evaluate_forecasts(
+            forecasts,
+            series.targets,
+            description=rolled.describe(series.scale),
+            period=self.period,
+            deviations=training_deviations(self.series_, self.trained_until_),
+            notes=(*rolled.notes, *notes),
+            origins=rolled.facts(series.scale),
+        )
 
     def long_forecast(self, times: np.ndarray) -> dict[str, Any]:
         """Return the forecast of what was held out, as columns; see `predict`.
@@ -322,6 +334,7 @@ class Forecaster:
                 "series_type": series.id_type,
                 "source": series.source,
                 "digest": series.digest,
+                "trained_until": self.trained_until_,
                 **self._told,
                 "warnings": list(self.model_.warnings),
             },
@@ -366,6 +379,8 @@ class Forecaster:
             )
             check_model(config, model, history)
             forecaster.series_ = replace(history, source=config["source"])
+            until = config.get("trained_until")
+            forecaster.trained_until_ = None if until is None else {name: float(time) for name, time in until.items()}
             scores = folder.read_json("metrics.json")
             forecaster.evaluation_ = None if scores is None else Evaluation.from_dict(scores)
         except ModelFileError:
@@ -419,34 +434,21 @@ class Forecaster:
             return int(self._told["heldout_steps"])
         return max(1, int(np.median([len(one) for one in series]) * 0.2))
 
-    def _forecasts(self, pairs: Sequence[tuple[Series, Series]]) -> list[Forecast]:
-        """Return the model's forecast of what followed each history."""
-        prediction = self._predicted([history for history, _ in pairs], [later.times for _, later in pairs])
-        return [
-            Forecast(
-                history=history,
-                later=later,
-                mean=prediction.mean[place].numpy(),
-                quantiles={level: parts[place].numpy() for level, parts in prediction.quantiles.items()},
-            )
-            for place, (history, later) in enumerate(pairs)
-        ]
-
-    def _predicted(self, histories: Sequence[Series], grids: Sequence[np.ndarray]) -> Prediction:
-        with torch.inference_mode(False), torch.no_grad():
-            batch = Batch.from_series(histories, dtype=torch.float64)
-            try:
-                prediction: Prediction = self.model_(batch, [torch.tensor(grid) for grid in grids])
-            except SolveError as error:
-                message = (
-                    f"the model's equation was not solved to the end of the forecast; ask for nearer times. {error}"
-                )
-                raise SolveError(message, error.solution) from error
-        return prediction
+    def _score(self, split: SeriesSplit, pairs: Sequence[tuple[Series, Series]], notes: Sequence[str]) -> None:
+        """Forecast what was held out, and score it."""
+        self.heldout_, more = model_forecasts(self.model_, pairs)
+        self.evaluation_ = evaluate_forecasts(
+            self.heldout_,
+            split.train.targets,
+            description=split.description,
+            period=self.period,
+            deviations=training_deviations(split.train),
+            notes=(*notes, *more),
+        )
 
     def _long(self, series: SeriesSet, grids: Sequence[np.ndarray], *, text: bool = True) -> dict[str, Any]:
         """Return forecasts as columns, a row per series, variable and time; times as text or as stamps."""
-        prediction = self._predicted(list(series), grids)
+        prediction = predicted(self.model_, list(series), grids)
         columns: dict[str, Any] = {} if series.series_column is None else {"series": []}
         columns.update({"time": [], "variable": [], "mean": [], **{f"{level:g}": [] for level in prediction.quantiles}})
         for place, (one, grid) in enumerate(zip(series, grids, strict=True)):
@@ -461,12 +463,6 @@ class Forecaster:
         times = np.concatenate(columns["time"])
         columns["time"] = series.scale.format(times) if text else series.scale.stamps(times)
         return columns
-
-
-def _pairs(split: SeriesSplit) -> list[tuple[Series, Series]]:
-    """Return each series' training and test part, where it has both."""
-    train = {one.id: one for one in split.train}
-    return [(train[one.id], one) for one in split.test if one.id in train]
 
 
 def _restore(state: TrainingState, folder: RunFolder, identity: dict[str, Any]) -> None:

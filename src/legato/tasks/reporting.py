@@ -54,11 +54,12 @@ def report_run(
         plots.Report(
             title=title,
             summary=_summary(evaluation),
-            won=None if evaluation is None else _won(_overall(evaluation)),
+            won=None if evaluation is None else evaluation.won(evaluation.overall),
             pictures=pictures,
             read=_read(series),
             notes=(
                 *(plots.Note(str(note)) for note in series.notes),
+                *(plots.Note(text) for text in (() if evaluation is None else evaluation.notes)),
                 *(plots.Note(text, "warning") for text in forecaster.model_.warnings),
             ),
             split="" if forecaster.split_ is None else forecaster.split_.description,
@@ -90,12 +91,14 @@ def _pictures(
     """Draw what the run has something to draw for."""
     figure = forecast_figure(forecaster, others)
     yield plots.Picture(figure=figure, title="Data, fit and forecast", caption=_FORECAST_CAPTION)
-    if evaluation is not None:
+    if evaluation is not None and _coverage(evaluation):
         bars = {
             target: [plots.ScoreBar(score.name, score.rmse, ours=score.name == "model") for score in scores]
             for target, scores in evaluation.scores.items()
+            if scores[0].total != 0
         }
-        yield plots.Picture(figure=plots.scores_picture(bars), title="RMSE beside the baselines")
+        caption = _SCALED_CAPTION if "all, scaled" in bars else ""
+        yield plots.Picture(figure=plots.scores_picture(bars), title="RMSE beside the baselines", caption=caption)
         yield plots.Picture(figure=plots.calibration_picture(_coverage(evaluation)), title="What the bands hold")
     model = forecaster.model_
     if isinstance(model, ObservedODE) and model.channels == 2:
@@ -112,6 +115,7 @@ def _pictures(
         yield plots.Picture(figure=figure, title="Field evaluations per solve", caption=caption)
 
 
+_SCALED_CAPTION = "All, scaled: every error divided by its target's standard deviation in the training part."
 _FORECAST_CAPTION = (
     "Dots: what was observed. Line over the training part: each row forecast from the rows before it. After the split: "
     "the forecast with its bands of 80 % and 40 %."
@@ -243,8 +247,11 @@ def _table(evaluation: Evaluation, target: str) -> plots.ScoreTable:
         )
         for score in evaluation.scores[target]
     ]
-    rows.extend(plots.ScoreRow(name=name, reason=reason) for name, reason in evaluation.left_out.items())
-    verdict = plots.Verdict(evaluation.verdicts[target], _won(evaluation.scores[target]))
+    present = {score.name for score in evaluation.scores[target]}
+    rows.extend(
+        plots.ScoreRow(name=name, reason=reason) for name, reason in evaluation.left_out.items() if name not in present
+    )
+    verdict = plots.Verdict(evaluation.verdicts[target], evaluation.won(target))
     return plots.ScoreTable(target=target, measures=measures, rows=tuple(rows), verdicts=(verdict,))
 
 
@@ -252,7 +259,7 @@ def _coverage(evaluation: Evaluation) -> list[plots.Coverage]:
     found = []
     for target, scores in evaluation.scores.items():
         model = scores[0]
-        if model.inside is not None and model.total is not None:
+        if model.inside is not None and model.total:
             found.append(plots.Coverage(target, 0.8, model.inside, model.total))
     return found
 
@@ -261,22 +268,13 @@ def _counts(score: Score) -> str:
     return "" if score.inside is None else f"{score.inside} of {score.total}"
 
 
-def _overall(evaluation: Evaluation) -> list[Score]:
-    return evaluation.scores.get("all") or next(iter(evaluation.scores.values()))
-
-
-def _won(scores: Sequence[Score]) -> bool | None:
-    rivals = [score.rmse for score in scores[1:] if np.isfinite(score.rmse)]
-    return None if not rivals else scores[0].rmse < min(rivals)
-
-
 def _summary(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return "Nothing was held out, so there is no score."
-    if _won(_overall(evaluation)) is None:
+    verdict = evaluation.verdicts[evaluation.overall]
+    if verdict.startswith("no baseline"):
         return "No baseline applies, so nobody won."
-    verdict = evaluation.verdicts.get("all") or next(iter(evaluation.verdicts.values()))
-    return f"The model {verdict}."
+    return f"{verdict.capitalize()}." if verdict.startswith("nothing") else f"The model {verdict}."
 
 
 def _read(series: SeriesSet) -> dict[str, Any]:

@@ -97,7 +97,10 @@ def rmse(truth: Values, forecast: Values, *, mask: Values | None = None) -> floa
         3.0
     """
     seen, scored = _observed(truth, mask)
-    return math.sqrt(_mean((seen - _part(forecast, scored, name="forecast")) ** 2))
+    error = seen - _part(forecast, scored, name="forecast")
+    # A power of two takes no digit, and keeps the squares of numbers near 1e200 finite.
+    _, power = np.frexp(np.abs(error).max(initial=0.0))
+    return math.ldexp(math.sqrt(_mean(np.ldexp(error, -power) ** 2)), int(power))
 
 
 def mase(

@@ -9,7 +9,7 @@ A baseline that has no meaning for a history says so with `NotApplicableError` a
 from __future__ import annotations
 
 from .autoregression import Autoregression, LogVectorAutoregression
-from .catalogue import BASELINES, fit_baselines
+from .catalogue import BASELINES, baselines_with, fit_baselines
 from .harmonics import QuadraticHarmonics
 from .interface import Baseline, NotApplicableError, Predictor
 from .seasonal import SeasonalNaive
@@ -27,5 +27,6 @@ __all__ = [
     "Predictor",
     "QuadraticHarmonics",
     "SeasonalNaive",
+    "baselines_with",
     "fit_baselines",
 ]

@@ -13,7 +13,7 @@ from .interface import Baseline, NotApplicableError, Predictor
 from .seasonal import SeasonalNaive
 from .simple import LastValue, LinearTrend, Mean
 
-__all__ = ["BASELINES", "fit_baselines"]
+__all__ = ["BASELINES", "baselines_with", "fit_baselines"]
 
 BASELINES: Catalogue[Baseline] = Catalogue(
     "baseline",
@@ -27,6 +27,19 @@ BASELINES: Catalogue[Baseline] = Catalogue(
         "harmonics": (QuadraticHarmonics(), "a quadratic trend with the harmonics of a given calendar period"),
     },
 )
+
+
+def baselines_with(period: float | None) -> dict[str, Baseline]:
+    """Return the baselines by name, those that have a period with this one, unless it is None.
+
+    Raises:
+        InputError: the period is not positive.
+    """
+    seasonal = (SeasonalNaive, QuadraticHarmonics)
+    return {
+        name: baseline if period is None or not isinstance(baseline, seasonal) else replace(baseline, period=period)
+        for name, baseline in BASELINES.items()
+    }
 
 
 def fit_baselines(
@@ -54,9 +67,7 @@ def fit_baselines(
         the quadratic with harmonics does not apply: it needs a calendar period; give period=
     """
     fitted: dict[str, Predictor | NotApplicableError] = {}
-    for name, baseline in BASELINES.items():
-        if period is not None and isinstance(baseline, SeasonalNaive | QuadraticHarmonics):
-            baseline = replace(baseline, period=period)
+    for name, baseline in baselines_with(period).items():
         try:
             fitted[name] = baseline.fit(times, values, mask)
         except NotApplicableError as error:

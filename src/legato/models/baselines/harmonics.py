@@ -63,19 +63,19 @@ class QuadraticHarmonics:
 
         columns = enumerate(history.columns)
         law = np.column_stack(
-            [_coefficients(terms(time), time, value, period, index) for index, (time, value) in columns]
+            [_coefficients(terms(time), time, value, period, history.name(index)) for index, (time, value) in columns]
         )
         plural = "harmonic" if self.harmonics == 1 else "harmonics"
         description = f"quadratic and {self.harmonics} {plural} of {period:.6g}"
         return Predictor(description=description, rule=lambda at: terms(at) @ law)
 
 
-def _coefficients(terms: Array, times: Array, values: Array, period: float, index: int) -> Array:
+def _coefficients(terms: Array, times: Array, values: Array, period: float, name: str) -> Array:
     if times[-1] - times[0] < 2 * period * (1 - 1e-9):
-        reason = f"column {index} was observed over {times[-1] - times[0]:.6g}, less than two periods of {period:.6g}"
+        reason = f"{name} was observed over {times[-1] - times[0]:.6g}, less than two periods of {period:.6g}"
         raise NotApplicableError(_NAME, reason)
     solution, _, rank, _ = np.linalg.lstsq(terms, values, rcond=1e-10)
     if rank < terms.shape[1]:
-        reason = f"the observations of column {index} do not tell its terms apart; use fewer harmonics"
+        reason = f"the observations of {name} do not tell its terms apart; use fewer harmonics"
         raise NotApplicableError(_NAME, reason)
     return np.asarray(solution, dtype=np.float64)

@@ -50,13 +50,19 @@ class History(NamedTuple):
         """Return for every column the times and values that were observed."""
         return [(self.times[seen], column[seen]) for column, seen in zip(self.values.T, self.mask.T, strict=True)]
 
+    def name(self, column: int) -> str:
+        """Return a column in words; a single one is the history."""
+        return "the history" if self.values.shape[1] == 1 else f"column {column}"
+
     def require(self, count: int, *, baseline: str) -> None:
         """Refuse a history with a column of fewer than `count` observations."""
         seen = self.mask.sum(axis=0)
         if not len(seen) or seen.min() < count:
             column = int(seen.argmin()) if len(seen) else 0
             have = int(seen[column]) if len(seen) else 0
-            raise NotApplicableError(baseline, f"column {column} has {have} observations; it needs at least {count}")
+            plural = "" if have == 1 else "s"
+            reason = f"{self.name(column)} has {have} observation{plural}; it needs at least {count}"
+            raise NotApplicableError(baseline, reason)
 
 
 @dataclass(frozen=True, kw_only=True)
