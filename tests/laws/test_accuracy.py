@@ -38,8 +38,6 @@ def is_smooth(problem: Problem) -> bool:
 
 
 NAMES = tuple(name for name in PROBLEMS if is_smooth(PROBLEMS[name]))
-# DETEST and the classics take all tolerances; these, which say little more, leave the costly one out.
-BRIEF = {"brusselator", "fitzhugh-nagumo", "henon-heiles", "kpr", "pleiades", "sundials-interpolation"}
 # Of fewer steps than these the growth of the step size, not the tolerance, decides how long they are.
 FEWEST_STEPS = 10
 
@@ -83,7 +81,7 @@ def tolerances(who: str, name: str) -> tuple[float, ...]:
     """Return the tolerances of a problem: a method of order three is of use at the loosest only."""
     if who in ("bosh3", "RK23"):
         return TOLERANCES[:1]
-    return TOLERANCES[:2] if name in BRIEF else TOLERANCES
+    return TOLERANCES
 
 
 def answers(problem: Problem) -> tuple[list[float], np.ndarray]:
