@@ -21,6 +21,13 @@ from legato.data import load_lynx_hare
 Run = Callable[..., Any]
 LYNX = str(load_lynx_hare())
 QUICK = ("--time", "year", "--model", "observed", "--members", "1", "--test-from", "1915", "--max-time", "1")
+# A shell that starts the tests in the background lets its children ignore interrupts.
+_INTERRUPTIBLE = """
+import signal, sys
+from legato.cli.entry import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
 FILES = ("model.safetensors", "config.json", "metrics.json", "log.jsonl", "forecast.csv", "report.html")
 
 
@@ -108,13 +115,11 @@ def test_an_interrupted_fit_keeps_its_checkpoint_and_goes_on_from_it(legato: Run
     run = tmp_path / "run"
     words = ["fit", LYNX, *QUICK[:-2], "-o", str(run), "--json"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "legato.cli", *words],
+        [sys.executable, "-c", _INTERRUPTIBLE, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        # A shell that starts the tests in the background lets its children ignore interrupts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     checkpoint = run / "checkpoint.safetensors"
     deadline = time.monotonic() + 100

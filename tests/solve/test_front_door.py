@@ -269,7 +269,7 @@ def test_the_field_sees_its_time_in_the_states_real_dtype(steps: str) -> None:
 
         legato.solve(field, start().to(dtype), (0.0, 1.0), steps=steps)
         assert {kind for kind, _ in seen} == {expected}
-        assert {dim for _, dim in seen} - {None} == ({0} if steps == "shared" else {0, 2})  # 0: the check for mixing
+        assert {dim for _, dim in seen} - {None} == ({0} if steps == "shared" else {2})
 
 
 @pytest.mark.parametrize("steps", MODES)

@@ -165,7 +165,8 @@ class TimeScale:
         moments = self.local(times)
         days = moments.astype("datetime64[D]")
         years = moments.astype("datetime64[Y]")
-        year_length = ((years + np.timedelta64(1, "Y")).astype("datetime64[us]") - years.astype("datetime64[us]")) / _MICROSECOND
+        ends = (years + np.timedelta64(1, "Y")).astype("datetime64[us]")
+        year_length = (ends - years.astype("datetime64[us]")) / _MICROSECOND
         day = (moments - days) / _MICROSECOND / DAY
         phases = {
             "year": (moments - years.astype("datetime64[us]")) / _MICROSECOND / year_length,

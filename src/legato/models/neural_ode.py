@@ -109,7 +109,7 @@ class NeuralODE(nn.Module):
         if not callable(field):
             raise InputError(f"the field is a function f(t, y) or a module; got {type(field).__name__}")
         if isinstance(field, torch.nn.Module) and _takes_the_state_alone(field):
-            field = Autonomous(field)
+            field = _Autonomous(field)
         self.field = field
         self.t = _span(t)
         self.solver, self.controller, self.engine = solver, controller, engine
@@ -170,7 +170,7 @@ class NeuralODE(nn.Module):
         solve(_rest, y0, (self.t[0], self.t[0]), **options)
 
 
-class Autonomous(torch.nn.Module):
+class _Autonomous(torch.nn.Module):
     """A network of the state as a field that does not depend on time, `f(t, y) = network(y)`."""
 
     def __init__(self, network: torch.nn.Module) -> None:

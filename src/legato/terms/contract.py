@@ -63,7 +63,8 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
 
     The field is called with times `(rows, 1, ...)`, and compared on up to three rows with calls of its own, a batch of
     one with a 0-d time. Where it does not give the same it is run under `vmap`; a state of several leaves always is. A
-    field that gives a row another value in the batch than alone at the same 0-d time mixes the rows, and is refused.
+    field that then gives a row another value in the batch than alone, at a time that all rows share, mixes the rows and
+    is refused.
 
     Arguments:
         term: the right-hand side.
@@ -79,7 +80,6 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
     # No round fractions of the interval: a jump may lie there.
     place = torch.linspace(0.2613, 0.7384, len(y0), dtype=torch.float64, device=y0.device)
     times = (t0 + place * (t1 - t0)).to(term.time_dtype)
-    _refuse_mixing(term, times[0], y0, rows)
     candidates = [term, term.vmapped()] if term.layout.lone else [term.vmapped()]
     reason: Exception | str = ""
     for candidate in candidates:
@@ -93,15 +93,19 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
             reason = error
             continue
         if _alike(whole, alone):
+            if candidate is not term:
+                _refuse_mixing(term, t0, t1, y0, rows)
             return candidate
         reason = "a row of the batch has another value than the same row alone"
     raise FieldError(_NOT_BY_ROWS.format(reason=reason))
 
 
-def _refuse_mixing(term: ODETerm, time: Tensor, y0: Tensor, rows: int) -> None:
-    """Refuse a field whose value of a row depends on the other rows."""
-    if len(y0) < 2:
+def _refuse_mixing(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor, rows: int) -> None:
+    """Refuse a field whose value of a row depends on the other rows, if there is a time at which that can be asked."""
+    earliest, latest = torch.minimum(t0, t1).max(), torch.maximum(t0, t1).min()
+    if len(y0) < 2 or earliest > latest:
         return
+    time = (earliest + 0.3871 * (latest - earliest)).to(term.time_dtype)
     try:
         whole = _untouched(term, time, y0)[:rows]
         alone = torch.cat([_alone(term, time, y0, row) for row in range(rows)])
