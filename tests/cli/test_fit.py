@@ -47,7 +47,7 @@ def test_a_fit_writes_the_run_folder_and_prints_scores_with_win_or_loss_in_words
 
 
 def test_json_holds_the_scores_and_names_the_files(legato: Run, tmp_path: Path) -> None:
-    ended = legato("fit", LYNX, *QUICK, "--target", "hare", "-o", tmp_path / "run", "--json")
+    ended = legato("fit", LYNX, *QUICK[:-1], "0.1", "--target", "hare", "-o", tmp_path / "run", "--json")
     assert ended.code == 0
     result = ended.json["result"]
     assert result["targets"] == ["hare"]
@@ -138,7 +138,7 @@ def test_an_interrupted_fit_keeps_its_checkpoint_and_goes_on_from_it(legato: Run
         reached = int(opened.get_tensor("progress")[0])
     assert reached > 0
 
-    resumed = legato(*words, "--resume", "--max-time", "1")
+    resumed = legato(*words, "--resume", "--max-time", "5")
     assert resumed.code == 0
     assert resumed.json["result"]["iterations"] > reached
     assert len((run / "log.jsonl").read_text().splitlines()) > reached

@@ -20,15 +20,16 @@ def steps_aside(function: Callable[Given, Result]) -> Callable[Given, Result]:
 
     Until somebody has loaded the compiler nothing is asked of it, so importing legato does not load it.
     """
-    disabled: list[Callable[Given, Result]] = []
+    disabled: Callable[Given, Result] | None = None
 
     @functools.wraps(function)
     def aside(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        nonlocal disabled
         if "torch._dynamo" not in sys.modules:
             return function(*args, **kwargs)
-        if not disabled:
-            disabled.append(torch.compiler.disable(function))
-        return disabled[0](*args, **kwargs)
+        if disabled is None:
+            disabled = torch.compiler.disable(function)
+        return disabled(*args, **kwargs)
 
     aside._torchdynamo_disable = True  # type: ignore[attr-defined]
     return aside
