@@ -14,7 +14,6 @@ import inspect
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,16 @@ import numpy as np
 import torch
 
 from ..core.catalogue import nearest
-from ..core.errors import DataError, InputError, ModelFileError, NotFittedError, OptionError
+from ..core.errors import DataError, ModelFileError, NotFittedError, OptionError
 from ..data import (
     Batch,
     Dialect,
     Series,
     SeriesSet,
     SeriesSplit,
-    TimeScale,
     read_series,
 )
-from ..data.frames import FrameKind, frame_kind, make_frame, read_history, write_history
+from ..data.frames import FrameKind, frame_kind, make_frame
 from ..models import MODELS
 from ..training.loop import Progress, Trained, TrainingState, train
 from ..version import __version__
@@ -41,9 +39,9 @@ from .fitness import time_facts
 from .held_out import heldout_pairs, model_forecasts, predicted
 from .horizons import count_steps, forecast_grids
 from .origins import rolling_origins
-from .run_config import check_config, check_model
-from .run_folder import FORMAT, RunFolder
-from .settings import check_settings, settings_from_json, settings_to_json, split_off
+from .run_folder import RunFolder
+from .saved_run import SavedRun, read_run, write_run
+from .settings import check_settings, settings_to_json, split_off
 
 __all__ = ["Forecaster"]
 
@@ -316,37 +314,16 @@ class Forecaster:
         self._require_fitted()
         folder = RunFolder(run)
         folder.path.mkdir(parents=True, exist_ok=True)
-        series = self.series_
-        facts = {"model": self.model_.name, "shape": self.model_.config()}
-        folder.write_tensors("model.safetensors", dict(self.model_.state_dict()), facts)
-        folder.write_json(
-            "config.json",
-            {
-                "format": FORMAT,
-                "version": __version__,
-                "torch": torch.__version__,
-                "settings": settings_to_json(self.get_params()),
-                "model": facts,
-                "targets": list(series.targets),
-                "scale": series.scale.to_dict(),
-                "time": series.time,
-                "series_column": series.series_column,
-                "series_type": series.id_type,
-                "source": series.source,
-                "digest": series.digest,
-                "trained_until": self.trained_until_,
-                **self._told,
-                "warnings": list(self.model_.warnings),
-            },
+        saved = SavedRun(
+            settings=self.get_params(),
+            model=self.model_,
+            series=self.series_,
+            trained_until=self.trained_until_,
+            told=self._told,
+            evaluation=self.evaluation_,
+            trained=getattr(self, "trained_", None),
         )
-        folder.write_json("metrics.json", None if self.evaluation_ is None else self.evaluation_.to_dict())
-        trained = getattr(self, "trained_", None)
-        if trained is not None:
-            records = enumerate(zip(trained.losses, trained.evaluations, strict=True), start=1)
-            lines = ({"iteration": place, "loss": loss, "evaluations": count} for place, (loss, count) in records)
-            folder.write_lines("log.jsonl", lines)
-        write_history(folder.file("history.parquet"), series)
-        folder.file("checkpoint.safetensors").unlink(missing_ok=True)
+        write_run(folder, saved)
         return folder.path
 
     @classmethod
@@ -356,41 +333,11 @@ class Forecaster:
         Raises:
             ModelFileError: the folder is no run, damaged, or newer than this version.
         """
-        folder = RunFolder(run)
-        config = folder.check_format(folder.read_json("config.json"))
-        tensors, facts = folder.read_tensors("model.safetensors")
-        try:
-            settings = settings_from_json(config["settings"])
-            if set(settings) != set(inspect.signature(cls).parameters):
-                raise InputError(f"these are not the settings of a forecaster: {', '.join(settings)}")
-            forecaster = cls(**settings)
-            check_settings(settings)
-            check_config(config)
-            model = MODELS[facts["model"]].from_config(facts["shape"])
-            model.load_state_dict(tensors)
-            scale = TimeScale.from_dict(config["scale"])
-            history = read_history(
-                folder.file("history.parquet"),
-                targets=config["targets"],
-                scale=scale,
-                time=config["time"],
-                column=config["series_column"],
-                id_type=config["series_type"],
-            )
-            check_model(config, model, history)
-            forecaster.series_ = replace(history, source=config["source"])
-            until = config.get("trained_until")
-            forecaster.trained_until_ = None if until is None else {name: float(time) for name, time in until.items()}
-            scores = folder.read_json("metrics.json")
-            forecaster.evaluation_ = None if scores is None else Evaluation.from_dict(scores)
-        except ModelFileError:
-            raise
-        except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
-            raise ModelFileError(f"{folder.path} does not describe a model of this version: {error}") from None
-        model.eval()
-        forecaster.model_, forecaster.split_, forecaster.heldout_ = model, None, []
-        forecaster._kind = FrameKind()
-        forecaster._told = {name: config[name] for name in ("notes", "split", "heldout_steps")}
+        saved = read_run(RunFolder(run), known=inspect.signature(cls).parameters)
+        forecaster = cls(**saved.settings)
+        forecaster.model_, forecaster.series_, forecaster.evaluation_ = saved.model, saved.series, saved.evaluation
+        forecaster.trained_until_, forecaster.split_, forecaster.heldout_ = saved.trained_until, None, []
+        forecaster._kind, forecaster._told = FrameKind(), saved.told
         return forecaster
 
     def _train(
