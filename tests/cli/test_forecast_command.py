@@ -89,6 +89,28 @@ def test_a_time_that_is_past_or_no_time_is_refused(legato: Run, run: Path) -> No
     assert ended.json["error"]["row"] == 3
 
 
+def test_a_table_of_times_with_the_column_of_series_gives_each_series_its_own(legato: Run, tmp_path: Path) -> None:
+    table, times = tmp_path / "table.csv", tmp_path / "times.csv"
+    lines = [f"{year},{site},{year % 7 + 1}" for site in ("north", "south", "west") for year in range(1900, 1920)]
+    table.write_text("\n".join(["year,site,hare", *lines]) + "\n")
+    fit = ("--time", "year", "--series", "site", "--model", "observed", "--members", "1", "--max-time", "1")
+    assert legato("fit", table, *fit, "-o", tmp_path / "run").code == 0
+    times.write_text("site,when\nwest,1923\nnorth,1921\nwest,1920\n")
+    ended = legato("forecast", tmp_path / "run", "--at", times, "--json")
+    assert ended.code == 0
+    found = ended.json["result"]["forecast"]
+    assert list(zip(found["series"], found["time"], strict=True)) == [
+        ("north", "1921"), ("west", "1920"), ("west", "1923"),
+    ]  # fmt: skip
+    assert "not forecast: the series 'south'" in ended.err
+    times.write_text("site,year\neast,1923\n")
+    ended = legato("forecast", tmp_path / "run", "--at", times)
+    assert ended.code == 2
+    assert "'east'" in ended.err
+    times.write_text("year\n1923\n")
+    assert len(legato("forecast", tmp_path / "run", "--at", times, "--json").json["result"]["forecast"]["time"]) == 3
+
+
 @pytest.mark.parametrize("command", [("forecast", "--steps", "1"), ("evaluate", str(load_lynx_hare()))])
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 @pytest.mark.parametrize("damage", [None, b"", b"{", b"\x00" * 64])

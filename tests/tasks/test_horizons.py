@@ -84,6 +84,28 @@ def test_a_forecast_that_takes_too_many_steps_ends_with_the_advice_to_ask_for_le
         made.predict(steps=1000)
 
 
+def test_each_series_may_be_forecast_at_its_own_times(cycle: Cycle) -> None:
+    table = pd.concat([pd.DataFrame({**cycle, "site": site}) for site in (9, 10, 11)])
+    made = forecaster(series="site", target="hare").fit(table)
+    alone = made.predict(at=[1917, 1920])
+    found = made.predict(at={11: [1920, 1917], "9": 1920})
+    assert list(zip(found["series"], found["time"], strict=True)) == [(9, 1920), (11, 1917), (11, 1920)]
+    assert np.allclose(found["mean"][1:], alone["mean"][4:], rtol=1e-3)
+    for wrong, words in (
+        ({12: [1920], 9: [1920]}, r"times for the series '12', not in the history, which holds the series '9', '10'"),
+        ({9: [1920], 10: [1915]}, "1915 is not after the last time of the series '10'"),
+        ({9: [1920], 10: []}, "holds no time"),
+        ({}, "holds no time"),
+    ):
+        with pytest.raises(InputError, match=words):
+            made.predict(at=wrong)
+
+
+def test_a_table_of_one_series_takes_no_times_by_name(fitted: Forecaster) -> None:
+    with pytest.raises(InputError, match="give the times alone"):
+        fitted.predict(at={"hare": [1917]})
+
+
 def test_a_horizon_is_refused_before_the_training(cycle: Cycle) -> None:
     def progress(*told: Any) -> None:
         raise AssertionError("it was trained")

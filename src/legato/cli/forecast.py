@@ -11,7 +11,9 @@ import typer
 from ..core.errors import OptionError
 from ..data import read_table, read_times
 from ..data.frames import write_csv
+from ..data.series import times_by_series
 from ..tasks import Forecaster
+from ..tasks.origins import name_series
 from .errors import as_options
 from .options import Debug, Force, Json, Run, length
 from .output import Output, number, session, table
@@ -40,7 +42,13 @@ def forecast(
         ),
     ] = None,
     at: Annotated[
-        str | None, typer.Option("--at", metavar="FILE", help="A table of times to forecast.", show_default=False)
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="FILE",
+            help="A table of times to forecast; with the run's column of series, each series at its own.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE", help="Default RUN/forecast.csv.", show_default=False)
@@ -68,6 +76,10 @@ def forecast(
         history = None if file is None else forecaster.history(file)
         for finding in () if history is None else history.notes:
             output.note(f"{finding.severity}: {as_options(str(finding))}")
+        if isinstance(stamps, dict):
+            known = forecaster.series_ if history is None else history
+            if absent := [name for name in known.ids if name not in stamps]:
+                output.note(f"note: not forecast: {name_series(absent)}, without a time in {at}")
         frame = forecaster.predict(far, steps=steps, at=stamps, table=history).to_pydict()
         write_csv(path, frame)
         _show(output, frame, path)
@@ -84,12 +96,19 @@ def _place(run: Path, file: str | None, at: str | None, out: Path | None, *, for
     return path
 
 
-def _stamps(forecaster: Forecaster, at: str) -> list[str]:
-    """Return the times of a table, written as those that were fitted."""
+def _stamps(forecaster: Forecaster, at: str) -> list[str] | dict[str, list[str]]:
+    """Return the times of a table, written as those that were fitted; those of each series where it has such a column.
+
+    A table whose only other column has another name than the fitted times is taken at its word.
+    """
     fitted = forecaster.series_
     times = read_table(at)
-    name = fitted.time if fitted.time in times.names or len(times.names) > 1 else times.names[0]
-    return fitted.scale.format(read_times(times, name, scale=fitted.scale).times)
+    others = [name for name in times.names if name != fitted.series_column]
+    name = others[0] if len(others) == 1 else fitted.time
+    if fitted.series_column is None or fitted.series_column not in times.names:
+        return fitted.scale.format(read_times(times, name, scale=fitted.scale).times)
+    own = times_by_series(times, time=name, series=fitted.series_column, scale=fitted.scale)
+    return {series: fitted.scale.format(stamps) for series, stamps in own.items()}
 
 
 def _show(output: Output, frame: Mapping[str, Sequence[Any]], path: Path) -> None:

@@ -24,7 +24,7 @@ from .table import Table, read_table
 from .time_column import read_times
 from .times import TimeScale
 
-__all__ = ["INTEGERS", "LARGEST", "Series", "SeriesSet", "default_targets", "read_series"]
+__all__ = ["INTEGERS", "LARGEST", "Series", "SeriesSet", "default_targets", "read_series", "times_by_series"]
 
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 """The types of whole numbers that ids are given back in."""
@@ -194,6 +194,23 @@ def read_series(
         source=table.source,
         notes=(*notes, *found),
     )
+
+
+def times_by_series(table: Table, *, time: str, series: str, scale: TimeScale) -> dict[str, np.ndarray]:
+    """Return the times of each series of a table, in the order of its rows.
+
+    Arguments:
+        table: with at least these two columns.
+        time: the column of times.
+        series: the column that says which series a row belongs to.
+        scale: an earlier set's, on whose axis the times are.
+
+    Raises:
+        DataError: a cell is missing, or no time of that scale.
+    """
+    times = read_times(table, time, scale=scale).times
+    codes, ids = _ids(table, series)
+    return {name: times[codes == code] for code, name in enumerate(ids)}
 
 
 def default_targets(table: Table, *, taken: set[str | None]) -> tuple[tuple[str, ...], list[Finding]]:

@@ -14,6 +14,7 @@ import inspect
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,8 @@ class Forecaster:
                 months and years end on the date of the calendar.
             steps: the number of steps, instead: of the median spacing, or of calendar months where all dates of the
                 series lie whole months apart.
-            at: times, written as the table's are, instead; the same for every series.
+            at: times, written as the table's are, instead; the same for every series, or a mapping from the name of a
+                series to its own, and then only the series that are named are forecast.
             table: the history to forecast from, a table or what `history` made of it; None is the one that was fitted.
 
         Returns:
@@ -247,13 +249,15 @@ class Forecaster:
             NotFittedError: before `fit`.
             OptionError: not exactly one of `horizon`, `steps` and `at`, or one that cannot be meant; a forecast that
                 goes beyond 100 times the span of what was fitted, or has more than 1,000,000 rows.
-            InputError: `at` holds no time, an early one, or one that lies too far ahead.
+            InputError: `at` holds no time, an early one, one that lies too far ahead, or names another series.
             SolveError: the model's equation was not solved that far in 100,000 steps.
         """
         series = self._history(table)
         kind = self._kind if table is None else frame_kind(table, time=series.time)
         grids = forecast_grids(series, self.series_, horizon=horizon, steps=steps, at=at)
-        columns = self._long(series, grids, text=kind.time is None)
+        asked = [place for place, grid in enumerate(grids) if len(grid)]
+        series = replace(series, series=tuple(series[place] for place in asked))
+        columns = self._long(series, [grids[place] for place in asked], text=kind.time is None)
         return make_frame(columns, kind=kind, id_type=series.id_type)
 
     def evaluate(self, table: Any = None, *, horizon: str | float | None = None, origins: int = 1) -> Evaluation:

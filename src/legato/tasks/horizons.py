@@ -7,15 +7,17 @@ that it says nothing, and takes for ever to say it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import InputError, OptionError
-from ..data import Series, SeriesSet, parse_times
+from ..data import Series, SeriesSet, TimeScale, parse_times
 from ..data.months import later_months, month_step, months_within, reach
 from ..data.times import steps_in_words, steps_within
+from .origins import name_series
 
 __all__ = ["count_steps", "forecast_grids"]
 
@@ -42,17 +44,28 @@ def forecast_grids(
             times.
         horizon, steps, at: one of them; see `Forecaster.predict`.
 
+    Returns:
+        `(m_i,)` for each history, empty for one that `at` does not name.
+
     Raises:
         OptionError: not exactly one is given, or it cannot be meant or goes too far.
-        InputError: `at` holds no time, an early one, or one that lies too far ahead.
+        InputError: `at` holds no time, an early one, one that lies too far ahead, or names another series.
     """
     if sum(value is not None for value in (horizon, steps, at)) != 1:
         raise OptionError("give exactly one of horizon, steps and at")
     farthest = _farthest(fitted)
     if at is not None:
-        times = _times(series, at, farthest)
-        _check_rows(len(times) * len(series) * len(series.targets))
-        return [times for _ in series]
+        named = _by_series(series, at) if isinstance(at, Mapping) else None
+        if named is None:
+            grids = [_times(series, series.scale, at, farthest)] * len(series)
+        else:
+            own = [named.get(one.id) for one in series]
+            grids = [
+                np.empty(0) if asked is None else _times([one], series.scale, asked, farthest)
+                for one, asked in zip(series, own, strict=True)
+            ]
+        _check_rows(sum(len(grid) for grid in grids) * len(series.targets))
+        return grids
     wanted = f"{_checked_steps(steps)} steps" if steps is not None else horizon
     assert wanted is not None
     step = _Step(series, fitted)
@@ -119,20 +132,35 @@ def _checked_steps(steps: Any) -> int:
     return int(steps)
 
 
-def _times(series: SeriesSet, at: Any, farthest: float) -> np.ndarray:
+def _by_series(series: SeriesSet, at: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return times by the text of their series' name, all of them series of the history."""
+    named = {str(name): times for name, times in at.items()}
+    if not named:
+        raise InputError("at holds no time; give at least one")
+    if series.series_column is None:
+        raise InputError("at names series, and the history is one series without a name; give the times alone")
+    strange = [name for name in named if name not in series.ids]
+    if strange:
+        raise InputError(
+            f"at has times for {name_series(strange)}, not in the history, which holds {name_series(series.ids)}"
+        )
+    return named
+
+
+def _times(series: Sequence[Series] | SeriesSet, scale: TimeScale, at: Any, farthest: float) -> np.ndarray:
     """Return times as given, each after the last of every history."""
     if not np.size(at):
         raise InputError("at holds no time; give at least one")
-    times = np.unique(parse_times(at if isinstance(at, str) or np.ndim(at) else [at], series.scale))
+    times = np.unique(parse_times(at if isinstance(at, str) or np.ndim(at) else [at], scale))
     early = [one.id for one in series if times[0] <= one.times[-1]]
     if early:
         raise InputError(
-            f"a forecast is of later times, and {series.scale.format(times[:1])[0]} is not after the last time "
+            f"a forecast is of later times, and {scale.format(times[:1])[0]} is not after the last time "
             f"of the series {early[0]!r}; give later times"
         )
     if times[-1] - min(one.times[-1] for one in series) > farthest * (1 + 1e-9):
         raise InputError(
-            f"{series.scale.format(times[-1:])[0]} lies too far ahead: a forecast ends within {_FARTHEST} times the "
+            f"{scale.format(times[-1:])[0]} lies too far ahead: a forecast ends within {_FARTHEST} times the "
             "span of what was fitted; give nearer times"
         )
     return times
