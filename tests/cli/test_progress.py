@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
-from legato.cli import progress
+from legato.cli import fitting, progress
 from legato.cli.output import Output
 from legato.cli.progress import progress_bar
 
@@ -50,3 +51,21 @@ def test_a_terminal_gets_a_bar_with_counts_and_the_time_left_and_stdout_nothing(
     assert "loss [red]0.5" in text
     assert "left" in text
     assert capsys.readouterr().out == ""
+
+
+def test_a_fit_says_once_how_long_training_takes_at_the_pace_of_its_first_iterations(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(fitting.time, "perf_counter", lambda: clock[0])
+    with fitting.fitting(Output("fit"), tmp_path, force=False, resume=False, limit="; LIMIT") as tell:
+        # Gone on with at 100, a second and a half each: 2 iterations are made by 3 s, and 298 are left.
+        for clock[0], done in ((5.0, 100), (6.5, 101), (8.0, 102), (9.5, 103), (20.0, 104)):
+            tell(done, 400, f"loss {done}")
+        tell(1, 1, "drawing the report")
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training: ")]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "training: about 7.5 min for the 298 iterations that are left, at the pace of the first 2;"
+    )
+    assert said[0].endswith("; LIMIT")

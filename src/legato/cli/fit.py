@@ -69,6 +69,8 @@ _MaxTime = Annotated[
     typer.Option("--max-time", help="Stop training after this time: 90 (seconds), 5min.", show_default=False),
 ]
 
+_LIMIT = "; --max-time (90, 5min) would stop it there, with the weights of that moment"
+
 
 def fit(
     context: typer.Context,
@@ -120,7 +122,8 @@ def fit(
         )
         far = None if horizon is None else length(horizon)
         run = Path("runs") / Path(file).stem if out is None else out
-        with fitting(output, run, force=force, resume=resume) as progress:
+        limit = _LIMIT if max_time is None else f"; --max-time stops it after {max_time}"
+        with fitting(output, run, force=force, resume=resume, limit=limit) as progress:
             forecaster.fit(file, run=run, force=force, resume=resume, horizon=far, progress=progress)
             progress(1, 1, "drawing the report")
             _write(forecaster, run, far, title=Path(file).stem, command=command_line(context))

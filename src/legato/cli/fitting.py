@@ -1,7 +1,8 @@
-"""What every command that fits shares: the run folder is free, progress is drawn, an interrupt keeps the checkpoint."""
+"""What every command that fits shares: a free run folder, how long it takes, a checkpoint that an interrupt leaves."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,16 +10,26 @@ from pathlib import Path
 from ..core.errors import OptionError
 from ..core.extras import import_extra
 from .output import Output
-from .progress import progress_bar
+from .progress import in_words, progress_bar
 
 __all__ = ["fitting"]
 
 _CHECKPOINT = "checkpoint.safetensors"
+_SECONDS_OF_PACE = 2.0
 
 
 @contextmanager
-def fitting(output: Output, run: Path, *, force: bool, resume: bool) -> Iterator[Callable[[int, int, str], None]]:
-    """Draw progress while the body fits into a run folder.
+def fitting(
+    output: Output, run: Path, *, force: bool, resume: bool, limit: str = ""
+) -> Iterator[Callable[[int, int, str], None]]:
+    """Draw progress while the body fits into a run folder, and say how long training takes once its pace is known.
+
+    Arguments:
+        output: where to.
+        run: the run folder.
+        force: whether a run that is there is replaced.
+        resume: whether an interrupted fit goes on.
+        limit: what is said of a limit on the time.
 
     Returns:
         What is to be told how far the fit has come.
@@ -39,7 +50,7 @@ def fitting(output: Output, run: Path, *, force: bool, resume: bool) -> Iterator
         output.note(f"{run} has no checkpoint: the fit begins anew")
     try:
         with progress_bar(output) as progress:
-            yield progress
+            yield _with_pace(output, progress, limit)
     except KeyboardInterrupt:
         if checkpoint.exists():
             kept = f"{run} keeps the last good checkpoint: add --resume to go on"
@@ -48,3 +59,27 @@ def fitting(output: Output, run: Path, *, force: bool, resume: bool) -> Iterator
         else:
             kept = "nothing was kept yet"
         raise KeyboardInterrupt(f"interrupted; {kept}") from None
+
+
+def _with_pace(output: Output, tell: Callable[[int, int, str], None], limit: str) -> Callable[[int, int, str], None]:
+    """Return a teller that also says, once, how long training takes at the pace of its first iterations."""
+    first: tuple[int, float] | None = None
+    said = False
+
+    def tell_with_pace(done: int, total: int, text: str) -> None:
+        nonlocal first, said
+        tell(done, total, text)
+        now = time.perf_counter()
+        if first is None:
+            first = (done, now)
+        made, seconds = done - first[0], now - first[1]
+        if said or seconds < _SECONDS_OF_PACE or made < 1 or done >= total:
+            return
+        said = True
+        left = in_words(seconds / made * (total - done))
+        output.note(
+            f"training: about {left} for the {total - done} iterations that are left, at the pace of the first {made}; "
+            f"later ones look farther ahead and can take twice as long{limit}"
+        )
+
+    return tell_with_pace

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .output import Output
 
-__all__ = ["progress_bar"]
+__all__ = ["in_words", "progress_bar"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -55,16 +55,27 @@ def _bar(console: Console) -> Progress:
 def _lines(output: Output) -> Callable[[int, int, str], None]:
     """Return a teller that prints a line at most every ten seconds, and none for short work."""
     began = last = time.perf_counter()
-    total_before = 0
+    done_before = total_before = 0
 
     def tell(done: int, total: int, text: str) -> None:
-        nonlocal began, last, total_before
+        nonlocal began, last, done_before, total_before
         now = time.perf_counter()
         if total != total_before:
-            began, total_before = now, total
-        if now - last >= _SECONDS_BETWEEN_LINES and done:
+            began, done_before, total_before = now, done, total
+        if now - last >= _SECONDS_BETWEEN_LINES and done > done_before:
             last = now
-            left = (now - began) / done * (total - done)
-            output.note(f"{100 * done // total} %, about {left:.0f} s left: {text}")
+            left = (now - began) / (done - done_before) * (total - done)
+            output.note(f"{100 * done // total} %, about {in_words(left)} left: {text}")
 
     return tell
+
+
+def in_words(seconds: float) -> str:
+    """Return a length of time as people say it.
+
+    >>> in_words(8.4), in_words(150), in_words(9000)
+    ('8 s', '2.5 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.2g} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"
