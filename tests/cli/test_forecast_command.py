@@ -126,6 +126,16 @@ def test_a_damaged_run_ends_with_5_and_names_the_folder(
     assert str(run) in ended.json["error"]["message"]
 
 
+def test_weights_of_another_run_end_with_5_and_say_what_to_do(legato: Run, run: Path) -> None:
+    other = run.parent / "other"
+    fit = ("--time", "year", "--model", "observed", "--members", "1", "--max-time", "0.1", "--seed", "1")
+    assert legato("fit", load_lynx_hare(), *fit, "-o", other).code == 0
+    shutil.copy(other / "model.safetensors", run / "model.safetensors")
+    ended = legato("forecast", run, "--steps", "1", "--json")
+    assert ended.code == ended.json["error"]["code"] == 5
+    assert "copy the whole run folder again" in ended.json["error"]["message"]
+
+
 def test_a_run_of_a_newer_version_ends_with_5(legato: Run, run: Path) -> None:
     text = (run / "config.json").read_text(encoding="utf-8")
     (run / "config.json").write_text(text.replace('"format": 1,', '"format": 99,'), encoding="utf-8")

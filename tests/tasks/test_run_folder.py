@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -36,6 +37,14 @@ def run(saved: dict[str, bytes], tmp_path: Path) -> Path:
     for name, content in saved.items():
         (tmp_path / name).write_bytes(content)
     return tmp_path
+
+
+def replace_weights(folder: RunFolder, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+    """Write other weights and their digest."""
+    folder.write_tensors("model.safetensors", tensors, facts)
+    config = folder.read_json("config.json")
+    digest = hashlib.sha256(folder.file("model.safetensors").read_bytes()).hexdigest()
+    folder.write_json("config.json", {**config, "weights": digest})
 
 
 def test_tensors_and_facts_come_back_and_equal_ones_give_equal_bytes(tmp_path: Path) -> None:
@@ -116,11 +125,29 @@ def test_tensors_of_another_program_are_refused(run: Path) -> None:
             Forecaster.load(run)
 
 
+def test_weights_that_are_not_the_ones_saved_are_refused_with_advice(run: Path) -> None:
+    folder = RunFolder(run)
+    tensors, facts = folder.read_tensors("model.safetensors")
+    name = next(name for name, value in tensors.items() if value.is_floating_point())
+    folder.write_tensors("model.safetensors", {**tensors, name: tensors[name] + 1e-3}, facts)
+    with pytest.raises(ModelFileError, match=r"model.safetensors is not the file .* copy the whole run folder again"):
+        Forecaster.load(run)
+    folder.write_tensors("model.safetensors", tensors, facts)
+    Forecaster.load(run)
+
+
+def test_a_run_that_was_written_before_runs_said_their_digest_is_read(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    del config["weights"]
+    (run / "config.json").write_text(json.dumps(config))
+    Forecaster.load(run)
+
+
 def test_weights_of_another_shape_are_refused(run: Path) -> None:
     folder = RunFolder(run)
     tensors, facts = folder.read_tensors("model.safetensors")
     for changed in ({**tensors, "extra": TENSORS["b"]}, dict(list(tensors.items())[1:]), TENSORS):
-        folder.write_tensors("model.safetensors", changed, facts)
+        replace_weights(folder, changed, facts)
         with pytest.raises(ModelFileError, match="does not describe a model of this version"):
             Forecaster.load(run)
 
@@ -208,7 +235,7 @@ def test_settings_that_no_fit_takes_are_refused(run: Path, change: dict[str, Any
 def test_a_shape_that_no_model_has_is_refused(run: Path, change: dict[str, Any]) -> None:
     folder = RunFolder(run)
     tensors, facts = folder.read_tensors("model.safetensors")
-    folder.write_tensors("model.safetensors", tensors, {**facts, "shape": {**facts["shape"], **change}})
+    replace_weights(folder, tensors, {**facts, "shape": {**facts["shape"], **change}})
     with pytest.raises(ModelFileError, match=f"{next(iter(change))} is a"):
         Forecaster.load(run)
 
@@ -218,7 +245,7 @@ def test_weights_that_are_not_finite_are_refused(run: Path) -> None:
     tensors, facts = folder.read_tensors("model.safetensors")
     for wrong in (NAN, float("inf")):
         name = next(iter(tensors))
-        folder.write_tensors("model.safetensors", {**tensors, name: torch.full_like(tensors[name], wrong)}, facts)
+        replace_weights(folder, {**tensors, name: torch.full_like(tensors[name], wrong)}, facts)
         with pytest.raises(ModelFileError, match=rf"'{name}' are not finite"):
             Forecaster.load(run)
 
@@ -250,7 +277,7 @@ def test_a_configuration_that_is_none_is_refused(run: Path, value: Any) -> None:
 def test_a_model_that_is_not_known_is_refused(run: Path, facts: dict[str, Any]) -> None:
     folder = RunFolder(run)
     tensors, own = folder.read_tensors("model.safetensors")
-    folder.write_tensors("model.safetensors", tensors, {**own, **facts})
+    replace_weights(folder, tensors, {**own, **facts})
     with pytest.raises(ModelFileError, match="does not describe a model of this version"):
         Forecaster.load(run)
 

@@ -1,7 +1,7 @@
 """A run folder: the files of a fitted model, human-readable, without pickle, each written whole or not at all.
 
 model.safetensors   weights and scaling
-config.json         format, versions, what was read and how, the model's shape, settings
+config.json         format, versions, what was read and how, the model's shape, settings, SHA-256 of the weights
 metrics.json        scores beside baselines
 log.jsonl           one record per training iteration
 history.parquet     the series that forecasts start from
@@ -12,6 +12,7 @@ checkpoint.safetensors   while training, or after an interruption
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -120,6 +121,23 @@ class RunFolder:
             raise ModelFileError(f"{self.path} has no {name}") from None
         except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
             raise ModelFileError(f"{path} is damaged or was not written by legato: {error}") from None
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a file's bytes."""
+        return hashlib.sha256(self.file(name).read_bytes()).hexdigest()
+
+    def check_digest(self, name: str, wanted: str | None) -> None:
+        """Refuse a file that is not the one of which `wanted` is the SHA-256; None is of a run that did not say.
+
+        Raises:
+            ModelFileError: it is another.
+        """
+        found = self.digest(name)
+        if wanted is not None and found != wanted:
+            raise ModelFileError(
+                f"{self.file(name)} is not the file that config.json was written with: its SHA-256 is {found}, and "
+                f"{wanted} was expected; copy the whole run folder again from where it was fitted, or fit anew"
+            )
 
     def check_format(self, config: Any) -> dict[str, Any]:
         """Return a configuration of a format that this version reads.

@@ -51,7 +51,7 @@ def write_run(folder: RunFolder, run: SavedRun) -> None:
     """Write the files of a run, and remove its checkpoint."""
     facts = {"model": run.model.name, "shape": run.model.config()}
     folder.write_tensors("model.safetensors", dict(run.model.state_dict()), facts)
-    folder.write_json("config.json", _config(run, facts))
+    folder.write_json("config.json", {**_config(run, facts), "weights": folder.digest("model.safetensors")})
     folder.write_json("metrics.json", None if run.evaluation is None else run.evaluation.to_dict())
     if run.trained is not None:
         records = enumerate(zip(run.trained.losses, run.trained.evaluations, strict=True), start=1)
@@ -73,6 +73,7 @@ def read_run(folder: RunFolder, *, known: Collection[str]) -> SavedRun:
     """
     config = folder.check_format(folder.read_json("config.json"))
     tensors, facts = folder.read_tensors("model.safetensors")
+    folder.check_digest("model.safetensors", config.get("weights"))
     try:
         return _read(folder, config, tensors, facts, known)
     except ModelFileError:
