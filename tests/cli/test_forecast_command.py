@@ -26,9 +26,9 @@ def rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
-def test_a_forecast_renews_the_run_s_own_file_and_its_quantiles_are_in_order(legato: Run, run: Path) -> None:
+def test_a_forecast_is_named_for_what_was_asked_and_its_quantiles_are_in_order(legato: Run, run: Path) -> None:
     assert legato("forecast", run, "--steps", "2").code == 0
-    found = rows(run / "forecast.csv")
+    found = rows(run / "forecast-2-steps.csv")
     assert [(row["time"], row["variable"]) for row in found] == [
         ("1921", "hare"), ("1922", "hare"), ("1921", "lynx"), ("1922", "lynx"),
     ]  # fmt: skip
@@ -36,6 +36,27 @@ def test_a_forecast_renews_the_run_s_own_file_and_its_quantiles_are_in_order(leg
         band = [float(row[level]) for level in LEVELS]
         assert band[0] > 0
         assert band == sorted(band)
+
+
+def test_a_forecast_never_takes_the_place_of_another_that_is_in_the_run(legato: Run, run: Path) -> None:
+    before = (run / "forecast.csv").read_bytes()
+    shutil.copy(load_lynx_hare(), run.parent / "new table.csv")
+    (run.parent / "times.csv").write_text("year\n1921\n")
+    for words, name in (
+        (("--horizon", "2 years"), "forecast-2-years.csv"),
+        (("--horizon", "2"), "forecast-2.csv"),
+        (("--at", run.parent / "times.csv"), "forecast-at-times.csv"),
+        ((run.parent / "new table.csv", "--steps", "1"), "forecast-new-table-1-steps.csv"),
+    ):
+        assert legato("forecast", run, *words).code == 0
+        own = (run / name).read_bytes()
+        refused = legato("forecast", run, *words)
+        assert refused.code == 2
+        assert "--force" in refused.err
+        assert (run / name).read_bytes() == own
+        assert legato("forecast", run, *words, "--force").code == 0
+    assert legato("forecast", run, "--steps", "1", "-o", run / "forecast.csv").code == 2
+    assert (run / "forecast.csv").read_bytes() == before
 
 
 def test_steps_a_horizon_and_a_table_of_the_same_times_give_the_same_forecast(legato: Run, run: Path) -> None:
@@ -104,11 +125,14 @@ def test_a_table_of_times_with_the_column_of_series_gives_each_series_its_own(le
     ]  # fmt: skip
     assert "not forecast: the series 'south'" in ended.err
     times.write_text("site,year\neast,1923\n")
-    ended = legato("forecast", tmp_path / "run", "--at", times)
+    ended = legato("forecast", tmp_path / "run", "--at", times, "--force")
     assert ended.code == 2
     assert "'east'" in ended.err
     times.write_text("year\n1923\n")
-    assert len(legato("forecast", tmp_path / "run", "--at", times, "--json").json["result"]["forecast"]["time"]) == 3
+    assert (
+        len(legato("forecast", tmp_path / "run", "--at", times, "--force", "--json").json["result"]["forecast"]["time"])
+        == 3
+    )
 
 
 @pytest.mark.parametrize("command", [("forecast", "--steps", "1"), ("evaluate", str(load_lynx_hare()))])

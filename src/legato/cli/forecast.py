@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,35 +25,45 @@ __all__ = ["forecast"]
 _ROWS = 12
 
 
+_History = Annotated[
+    str | None,
+    typer.Argument(metavar="[FILE]", help="The history to forecast from; default that of the fit.", show_default=False),
+]
+_Horizon = Annotated[str | None, typer.Option("--horizon", help="How far: 24h, 5 years, 12 steps.", show_default=False)]
+_Steps = Annotated[
+    int | None,
+    typer.Option(
+        "--steps", min=1, help="How many steps: median gaps, or months of a monthly series.", show_default=False
+    ),
+]
+_At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="FILE",
+        help="A table of times to forecast; with the run's column of series, each series at its own.",
+        show_default=False,
+    ),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="Default RUN/forecast-24h.csv, named for what was asked.",
+        show_default=False,
+    ),
+]
+
+
 def forecast(
     run: Run,
-    file: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[FILE]", help="The history to forecast from; default that of the fit.", show_default=False
-        ),
-    ] = None,
-    horizon: Annotated[
-        str | None, typer.Option("--horizon", help="How far: 24h, 5 years, 12 steps.", show_default=False)
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps", min=1, help="How many steps: median gaps, or months of a monthly series.", show_default=False
-        ),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            "--at",
-            metavar="FILE",
-            help="A table of times to forecast; with the run's column of series, each series at its own.",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Default RUN/forecast.csv.", show_default=False)
-    ] = None,
+    file: _History = None,
+    horizon: _Horizon = None,
+    steps: _Steps = None,
+    at: _At = None,
+    out: _Out = None,
     force: Force = False,
     json: Json = False,
     debug: Debug = False,
@@ -69,7 +80,8 @@ def forecast(
         ]
         if len(given) != 1:
             raise OptionError(f"give one of --horizon, --steps and --at; got {' and '.join(given) or 'none'}")
-        path = _place(run, file, at, out, force=force)
+        asked = horizon or (f"at {Path(at).stem}" if at is not None else f"{steps} steps")
+        path = _place(run / _name(file, asked) if out is None else out, file, at, force=force)
         forecaster = Forecaster.load(run)
         stamps = None if at is None else _stamps(forecaster, at)
         far = None if horizon is None else length(horizon)
@@ -86,11 +98,15 @@ def forecast(
         output.result({"run": str(run), "file": str(path), "rows": len(frame["time"]), "forecast": frame})
 
 
-def _place(run: Path, file: str | None, at: str | None, out: Path | None, *, force: bool) -> Path:
-    """Return where the forecast is written: a run's own may always be renewed, what was read never replaced."""
-    if out is None:
-        return run / "forecast.csv"
-    path = free_file(out, force=force or out.resolve() == (run / "forecast.csv").resolve())
+def _name(file: str | None, asked: str) -> str:
+    """Return a file name that says what was forecast, such as forecast-24h.csv; the fit's own is forecast.csv."""
+    words = "-".join(["forecast", *([] if file is None else [Path(file).stem]), asked])
+    return re.sub(r"[^\w.]+", "-", words) + ".csv"
+
+
+def _place(out: Path, file: str | None, at: str | None, *, force: bool) -> Path:
+    """Return where the forecast is written: nothing is replaced unless that was asked for, and what was read never."""
+    path = free_file(out, force=force)
     if any(name is not None and Path(name).exists() and path.exists() and path.samefile(name) for name in (file, at)):
         raise OptionError(f"{path} is what the forecast is made from; name another file with -o")
     return path

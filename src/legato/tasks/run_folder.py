@@ -6,6 +6,7 @@ metrics.json        scores beside baselines
 log.jsonl           one record per training iteration
 history.parquet     the series that forecasts start from
 forecast.csv        series, time, variable, mean, 0.1 ... 0.9; mean is the point forecast, the ensemble's median
+forecast-*.csv      what `legato forecast` was asked for later
 report.html         the report
 checkpoint.safetensors   while training, or after an interruption
 """
