@@ -83,6 +83,7 @@ def test_an_error_of_the_data_keeps_its_row_and_column() -> None:
         ("if it is one, pass missing=('-999',)", "if it is one, pass --missing -999"),
         ("or pass time_unit='days'", "or pass --time-unit days"),
         ("series apart (series=)", "series apart (--series)"),
+        ("force=True replaces it, resume=True goes on", "--force replaces it, --resume goes on"),
         ("give dt0= (a step size)", "give --dt0 (a step size)"),
         ("the column 'time=' holds x", "the column 'time=' holds x"),
         ("the lifetime= of a thing", "the lifetime= of a thing"),

@@ -289,12 +289,30 @@ def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_taken_only_by_force_which_spares_what_is_not_of_a_run(run: Path) -> None:
     (run / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"exists already; --force replaces it"):
+    with pytest.raises(InputError, match=r"exists already .* force=True replaces"):
         RunFolder(run).create()
     RunFolder(run).create(force=True)
     assert [path.name for path in run.iterdir()] == ["mine.txt"]
     with pytest.raises(InputError, match="exists already"):
         RunFolder(run).create()
+
+
+def test_a_save_replaces_a_run_only_when_forced_and_then_what_the_other_weights_drew_is_gone(
+    run: Path, saved: dict[str, bytes], cycle: dict[str, np.ndarray]
+) -> None:
+    drawn = ("forecast.csv", "forecast.svg", "report.html")
+    for name in (*drawn, "mine.txt"):
+        (run / name).write_text(name)
+    other = Forecaster(time="year", model="observed", members=1, seed=1).fit(pd.DataFrame(cycle))
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    with pytest.raises(InputError, match="exists already and is not empty; force=True replaces"):
+        other.save(run)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    Forecaster.load(run).save(run, force=True)  # the same weights: what they drew stays
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    other.save(run, force=True)
+    assert Forecaster.load(run).seed == 1
+    assert {path.name for path in run.iterdir()} == {*saved, "mine.txt"}
 
 
 @pytest.mark.parametrize(("rows", "changes"), [(1, {}), (16, {"holdout": 500}), (16, {"holdout": "1990"})], ids=str)
@@ -338,7 +356,7 @@ def test_a_save_that_fails_midway_leaves_every_file_whole(
 
     monkeypatch.setattr(files.Path, "replace", failing)
     with pytest.raises(OSError, match="No space left"):
-        forecaster.save(run) if name != "log.jsonl" else RunFolder(run).write_lines(name, [{"x": 1}])
+        forecaster.save(run, force=True) if name != "log.jsonl" else RunFolder(run).write_lines(name, [{"x": 1}])
     assert {path.name for path in run.iterdir()} == set(saved)
     assert (run / name).read_bytes() == saved[name]
     Forecaster.load(run)

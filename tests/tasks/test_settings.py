@@ -97,7 +97,7 @@ def test_what_is_held_out_and_asked_for_is_said_in_the_types_of_other_packages(c
         made = forecaster(time="day", holdout=holdout, seed=np.int64(1)).fit(table)
         assert made.split_ is not None
         assert [len(part[0]) for part in (made.split_.train, made.split_.test)] == [12, 4]
-        again = Forecaster.load(made.save(tmp_path / "run"))
+        again = Forecaster.load(made.save(tmp_path / "run", force=True))
         assert again.get_params() == {**made.get_params(), "holdout": again.holdout}
     wanted = made.predict("2 days")
     for at in (wanted["time"].to_numpy().astype("datetime64[ns]"), ["2024-01-17", "2024-01-18"]):

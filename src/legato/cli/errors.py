@@ -120,4 +120,5 @@ def as_options(text: str) -> str:
             return name
         return f"{name} {value}" if re.fullmatch(r"[\w.+-]+", value) else f"{name} '{value}'"
 
+    text = re.sub(r"\b(force|resume)=True\b", r"--\1", text)
     return _KEYWORD.sub(option, text).replace("dialect= is for", f"{_DIALECT} are for")

@@ -70,7 +70,7 @@ def run_demo(
         shared_unit=True,  # thousands of pelts, both
     )
     forecaster.evaluation_ = evaluation
-    forecaster.save(run)
+    forecaster.save(run, force=True)
     rows = _other_origins(forecaster, evaluation, law)
     heldout = forecaster.heldout_[0]
     write_csv(run / "forecast.csv", forecaster.long_forecast(heldout.later.times))

@@ -192,7 +192,7 @@ class Forecaster:
         if split is not None:
             self._score(split, pairs, notes)
         if folder is not None:
-            self.save(folder.path)
+            self._save(folder)
         return self
 
     def history(self, table: Any) -> SeriesSet:
@@ -309,14 +309,24 @@ class Forecaster:
         known = self.series_ if self.split_ is None else self.split_.train
         return self._long(known, [times for _ in known])
 
-    def save(self, run: str | Path) -> Path:
+    def save(self, run: str | Path, *, force: bool = False) -> Path:
         """Write the run folder; its files are described in `legato.tasks.run_folder`.
+
+        Arguments:
+            run: the folder.
+            force: replace the run that is there; what was drawn and forecast by other weights is removed.
 
         Raises:
             NotFittedError: before `fit`.
+            InputError: the folder is not empty, and `force` is false.
         """
         self._require_fitted()
         folder = RunFolder(run)
+        folder.check_free(force=force)
+        self._save(folder)
+        return folder.path
+
+    def _save(self, folder: RunFolder) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
         saved = SavedRun(
             settings=self.get_params(),
@@ -328,7 +338,6 @@ class Forecaster:
             trained=getattr(self, "trained_", None),
         )
         write_run(folder, saved)
-        return folder.path
 
     @classmethod
     def load(cls, run: str | Path) -> Forecaster:

@@ -26,9 +26,11 @@ from safetensors.torch import save
 from ..core.errors import InputError, ModelFileError, OptionError
 from ..core.files import write_whole
 
-__all__ = ["FORMAT", "RunFolder"]
+__all__ = ["DRAWN", "FORMAT", "RunFolder"]
 
 FORMAT = 1
+DRAWN = ("forecast.csv", "forecast.svg", "report.html")
+"""What is made by a model that is there already."""
 
 
 class RunFolder:
@@ -54,12 +56,12 @@ class RunFolder:
             raise InputError(f"{self.path} is a file; name a folder for the run")
         if self.path.is_dir() and any(self.path.iterdir()) and not (force or resume):
             raise InputError(
-                f"the run folder {self.path} exists already; --force replaces it, --resume goes on with an "
-                "interrupted fit"
+                f"the folder {self.path} exists already and is not empty; force=True replaces the run in it, and a fit "
+                "with resume=True goes on with an interrupted one"
             )
         if resume and self.file("model.safetensors").exists() and not self.file("checkpoint.safetensors").exists():
             raise InputError(
-                f"the fit in {self.path} is finished, so there is nothing to go on with; --force fits anew"
+                f"the fit in {self.path} is finished, so there is nothing to go on with; force=True fits anew"
             )
 
     def create(self, *, force: bool = False, resume: bool = False) -> RunFolder:
@@ -164,8 +166,6 @@ _FILES = (
     "metrics.json",
     "log.jsonl",
     "history.parquet",
-    "forecast.csv",
-    "report.html",
-    "forecast.svg",
+    *DRAWN,
     "checkpoint.safetensors",
 )

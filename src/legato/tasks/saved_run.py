@@ -16,7 +16,7 @@ from ..training.loop import Trained
 from ..version import __version__
 from .evaluation import Evaluation
 from .run_config import check_config, check_model
-from .run_folder import FORMAT, RunFolder
+from .run_folder import DRAWN, FORMAT, RunFolder
 from .settings import check_settings, settings_from_json, settings_to_json
 
 __all__ = ["TOLD", "SavedRun", "read_run", "write_run"]
@@ -48,7 +48,9 @@ class SavedRun(NamedTuple):
 
 
 def write_run(folder: RunFolder, run: SavedRun) -> None:
-    """Write the files of a run, and remove its checkpoint."""
+    """Write the files of a run; remove its checkpoint, and what other weights made that were there before."""
+    weights = folder.file("model.safetensors")
+    before = folder.digest("model.safetensors") if weights.is_file() else None
     facts = {"model": run.model.name, "shape": run.model.config()}
     folder.write_tensors("model.safetensors", dict(run.model.state_dict()), facts)
     folder.write_json("config.json", {**_config(run, facts), "weights": folder.digest("model.safetensors")})
@@ -58,6 +60,9 @@ def write_run(folder: RunFolder, run: SavedRun) -> None:
         lines = ({"iteration": place, "loss": loss, "evaluations": count} for place, (loss, count) in records)
         folder.write_lines("log.jsonl", lines)
     write_history(folder.file("history.parquet"), run.series)
+    if before not in (None, folder.digest("model.safetensors")):
+        for name in (*DRAWN, *(["log.jsonl"] if run.trained is None else [])):
+            folder.file(name).unlink(missing_ok=True)
     folder.file("checkpoint.safetensors").unlink(missing_ok=True)
 
 
