@@ -339,7 +339,7 @@ def _verdict(scores: Sequence[Score], measure: str, rounding: float) -> str:
         return _NOTHING
     if not rivals:
         return "no baseline applies"
-    rivals.sort(key=lambda score: score.rmse)
+    rivals.sort(key=lambda score: float(f"{score.rmse:.9g}"))  # those that differ by rounding keep their order
     level = [score for score in rivals if math.isclose(score.rmse, model.rmse, rel_tol=_TIE, abs_tol=rounding)]
     better = [score for score in rivals if not score.rmse >= model.rmse and score not in level]
     said = f"{measure} {model.rmse:.4g}"
