@@ -108,6 +108,7 @@ def test_a_time_that_is_past_or_no_time_is_refused(legato: Run, run: Path) -> No
     ended = legato("forecast", run, "--at", times, "--json")
     assert ended.code == 3
     assert ended.json["error"]["row"] == 3
+    assert ended.json["error"]["message"].startswith("times.csv: row 3")
 
 
 def test_a_table_of_times_with_the_column_of_series_gives_each_series_its_own(legato: Run, tmp_path: Path) -> None:

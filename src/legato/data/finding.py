@@ -7,7 +7,8 @@ finding; `legato.data.check_table` collects findings instead of raising them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from ..core.errors import DataError
 
-__all__ = ["Finding", "Severity", "TableError", "note", "refuse", "warn"]
+__all__ = ["Finding", "Severity", "TableError", "naming", "note", "refuse", "warn"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -77,15 +78,28 @@ class TableError(DataError):
 
     Arguments:
         finding: what is wrong, where, and what to do.
+        file: the name of the table's file; empty where it has none, or it is not known.
     """
 
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(str(finding), row=finding.rows[0] if finding.rows else None, column=finding.column)
+    def __init__(self, finding: Finding, file: str = "") -> None:
+        text = str(finding)
+        named = f"{file}: {text}" if file not in text else text
+        super().__init__(named, row=finding.rows[0] if finding.rows else None, column=finding.column)
         self.finding = finding
+        self.file = file
 
-    def __reduce__(self) -> tuple[type[TableError], tuple[Finding]]:
-        """Rebuild from the finding, so that the error crosses process borders whole."""
-        return (TableError, (self.finding,))
+    def __reduce__(self) -> tuple[type[TableError], tuple[Finding, str]]:
+        """Rebuild from finding and file, so that the error crosses process borders whole."""
+        return (TableError, (self.finding, self.file))
+
+
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Name the file in an error of the body that is about a table."""
+    try:
+        yield
+    except TableError as error:
+        raise TableError(error.finding, error.file or file) from error.__cause__
 
 
 Rows = Sequence[int] | np.ndarray

@@ -19,7 +19,7 @@ import numpy as np
 from ..core.errors import OptionError
 from .columns import first_problem
 from .delimited import Dialect
-from .finding import Finding, TableError, note, refuse, warn
+from .finding import Finding, TableError, naming, note, refuse, warn
 from .table import Table, read_table
 from .time_column import read_times
 from .times import TimeScale
@@ -164,36 +164,37 @@ def read_series(
     static = (static,) if isinstance(static, str) else tuple(static)
     chosen = None if target is None else ((target,) if isinstance(target, str) else tuple(target))
     _refuse_two_roles(time, series, chosen or (), static)
-    column = read_times(table, time, unit=time_unit, scale=scale)
-    codes, ids = _ids(table, series)
-    notes = [*table.notes, *column.notes]
-    if chosen is None:
-        chosen, found = default_targets(table, taken={time, series, *static})
-        notes += found
-    if unmeasured:
-        _refuse_absent(table, chosen)
-    values = np.stack([_measured(table, name, unmeasured) for name in chosen], axis=1)
-    _refuse_extreme(table, chosen, values)
-    constants = np.stack([table.numbers(name) for name in static], axis=1) if static else np.empty((len(table), 0))
-    for name in (*chosen, *static):
-        notes += table.column(name).notes
-        if table.column(name).kind == "empty":
-            notes.append(note("unmeasured", "not measured at all: masked", column=name, count=len(table)))
-    order = np.lexsort((column.times, codes))
-    notes += _disorder(codes, column.times, table.lines, name=time)
-    rows = _Rows(codes[order], column.times[order], values[order], constants[order], table.lines[order])
-    rows, found = _merge(rows, chosen, column.scale)
-    return SeriesSet(
-        series=_cut(rows, ids, static),
-        targets=chosen,
-        scale=column.scale,
-        time=time,
-        series_column=series,
-        id_type=_id_type(table, series),
-        static=static,
-        source=table.source,
-        notes=(*notes, *found),
-    )
+    with naming(table.file):
+        column = read_times(table, time, unit=time_unit, scale=scale)
+        codes, ids = _ids(table, series)
+        notes = [*table.notes, *column.notes]
+        if chosen is None:
+            chosen, found = default_targets(table, taken={time, series, *static})
+            notes += found
+        if unmeasured:
+            _refuse_absent(table, chosen)
+        values = np.stack([_measured(table, name, unmeasured) for name in chosen], axis=1)
+        _refuse_extreme(table, chosen, values)
+        constants = np.stack([table.numbers(name) for name in static], axis=1) if static else np.empty((len(table), 0))
+        for name in (*chosen, *static):
+            notes += table.column(name).notes
+            if table.column(name).kind == "empty":
+                notes.append(note("unmeasured", "not measured at all: masked", column=name, count=len(table)))
+        order = np.lexsort((column.times, codes))
+        notes += _disorder(codes, column.times, table.lines, name=time)
+        rows = _Rows(codes[order], column.times[order], values[order], constants[order], table.lines[order])
+        rows, found = _merge(rows, chosen, column.scale)
+        return SeriesSet(
+            series=_cut(rows, ids, static),
+            targets=chosen,
+            scale=column.scale,
+            time=time,
+            series_column=series,
+            id_type=_id_type(table, series),
+            static=static,
+            source=table.source,
+            notes=(*notes, *found),
+        )
 
 
 def times_by_series(table: Table, *, time: str, series: str, scale: TimeScale) -> dict[str, np.ndarray]:
@@ -209,7 +210,8 @@ def times_by_series(table: Table, *, time: str, series: str, scale: TimeScale) -
         DataError: a cell is missing, or no time of that scale.
     """
     times = read_times(table, time, scale=scale).times
-    codes, ids = _ids(table, series)
+    with naming(table.file):
+        codes, ids = _ids(table, series)
     return {name: times[codes == code] for code, name in enumerate(ids)}
 
 

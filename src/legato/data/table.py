@@ -20,7 +20,7 @@ from ..core.errors import OptionError
 from .arrow import extra
 from .columns import Column, first_problem, read_column
 from .delimited import Dialect, read_delimited
-from .finding import Finding, note, refuse, warn
+from .finding import Finding, naming, note, refuse, warn
 
 __all__ = ["Table", "read_table"]
 
@@ -68,6 +68,11 @@ class Table:
         return len(self.lines)
 
     @property
+    def file(self) -> str:
+        """The name of the file; empty for a frame."""
+        return self.source if self.digest else ""
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns, in order."""
         return tuple(self.columns)
@@ -112,7 +117,9 @@ def read_table(source: Any, *, dialect: Dialect | None = None) -> Table:
     if isinstance(source, Table):
         table = source
     elif isinstance(source, (str, os.PathLike)):
-        return _read_file(os.fspath(source), dialect)
+        path = os.fspath(source)
+        with naming(Path(path).name):
+            return _read_file(path, dialect)
     else:
         table = _read_frame(source)
     if dialect is not None:

@@ -18,7 +18,7 @@ from .arrow import extra
 from .columns import Column, first_problem, read_column
 from .delimited import Dialect
 from .durations import SECONDS, unit_in_name, unit_name
-from .finding import Finding, note, refuse, warn
+from .finding import Finding, naming, note, refuse, warn
 from .table import Table
 from .times import DAY, TimeColumn, TimeScale
 
@@ -53,7 +53,8 @@ def read_times(table: Table, name: str, *, unit: str | None = None, scale: TimeS
         DataError: a cell is missing, or is no time, or the kind differs from that of `scale`.
         OptionError: `unit` is no unit of time.
     """
-    return _read(table.column(name), table.lines, unit=unit, scale=scale)
+    with naming(table.file):
+        return _read(table.column(name), table.lines, unit=unit, scale=scale)
 
 
 def parse_times(stamps: Sequence[Any] | str | float, scale: TimeScale) -> np.ndarray:
