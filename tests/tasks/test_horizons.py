@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,34 @@ def test_a_monthly_series_is_forecast_month_by_month(cycle: Cycle) -> None:
     assert made.evaluate(horizon="3 months").scores["hare"][0].total == 3
     # A history of one date goes on in the steps of what was fitted.
     assert made.predict(steps=2, table=table.iloc[-1:])["time"].tolist() == wanted[:2]
+
+
+def test_a_horizon_may_be_a_time_difference_of_python_numpy_or_pandas(cycle: Cycle) -> None:
+    days = pd.date_range("2024-01-01 06:00", periods=16, freq="12h")
+    made = forecaster(time="day").fit(pd.DataFrame({**cycle, "day": days}).drop(columns="year"))
+    wanted = made.predict("36h")
+    assert len(wanted) == 2 * 3
+    for same in (
+        datetime.timedelta(days=1, hours=12),
+        np.timedelta64(36, "h"),
+        np.timedelta64(36 * 3600 * 10**9, "ns"),
+        pd.Timedelta("36h"),
+    ):
+        pd.testing.assert_frame_equal(made.predict(horizon=same), wanted)
+        assert made.evaluate(horizon=same).scores["hare"][0].total == 3
+    monthly = {**cycle, "year": pd.date_range("2000-09-01", periods=16, freq="MS")}
+    ahead = forecaster(target="hare").fit(pd.DataFrame(monthly)).predict(np.timedelta64(1, "Y"))
+    assert ahead["time"].tolist() == pd.date_range("2002-01-01", periods=12, freq="MS").tolist()
+    for wrong in (-datetime.timedelta(days=1), np.timedelta64("NaT", "h"), np.timedelta64(3), datetime.timedelta(0)):
+        with pytest.raises(OptionError):
+            made.predict(wrong)
+
+
+@pytest.mark.parametrize("length", [datetime.timedelta(days=2), np.timedelta64(2, "D")], ids=str)
+def test_a_time_difference_on_an_axis_of_plain_numbers_is_refused(cycle: Cycle, length: Any) -> None:
+    made = forecaster(time="t").fit(pd.DataFrame({**cycle, "t": cycle["year"]}).drop(columns="year"))
+    with pytest.raises(OptionError, match=r"'2 days' needs the unit of the times, .*time_unit='hours'"):
+        made.predict(length)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,18 @@ horizon of whole months on an axis of dates ends on the calendar's date instead 
 
 from __future__ import annotations
 
+import datetime
 import re
+
+import numpy as np
 
 from ..core.catalogue import nearest
 from ..core.errors import OptionError
 
-__all__ = ["SECONDS", "duration_seconds", "unit_in_name", "unit_name", "whole_months"]
+__all__ = ["SECONDS", "Length", "duration_seconds", "duration_words", "unit_in_name", "unit_name", "whole_months"]
+
+Length = str | float | datetime.timedelta | np.timedelta64
+"""A length of time: words, a number in the unit of the times, or a time difference of Python or NumPy."""
 
 SECONDS = {
     "nanoseconds": 1e-9,
@@ -48,6 +54,8 @@ _SHORT = {
     "yr": "years",
     "yrs": "years",
 }
+_NUMPY = dict(zip(("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns"), reversed(SECONDS), strict=True))
+_LARGER = {"days": 86_400_000_000, "hours": 3_600_000_000, "minutes": 60_000_000, "seconds": 1_000_000}
 _AMOUNT = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([^\W\d_]+)\s*")
 
 
@@ -83,6 +91,31 @@ def duration_seconds(text: str) -> float:
     """
     amount, unit = _amount(text)
     return amount * SECONDS[unit]
+
+
+def duration_words(length: datetime.timedelta | np.timedelta64) -> str:
+    """Return a time difference in words; NumPy's months and years are those of the calendar.
+
+    >>> duration_words(datetime.timedelta(days=1, hours=12)), duration_words(np.timedelta64(3, "M"))
+    ('36 hours', '3 months')
+
+    Raises:
+        OptionError: it is negative or no time, or has no unit from nanoseconds to years.
+    """
+    if isinstance(length, np.timedelta64):
+        unit, count = np.datetime_data(length.dtype)
+        if np.isnat(length) or unit not in _NUMPY:
+            raise OptionError(f"a length of time in NumPy has one of the units {', '.join(_NUMPY)}; got {length!r}")
+        amount, name = int(length.astype(np.int64)) * count, _NUMPY[unit]
+    else:
+        amount, name = length // datetime.timedelta(microseconds=1), "microseconds"
+        for larger, size in _LARGER.items():
+            if amount % size == 0:
+                amount, name = amount // size, larger
+                break
+    if amount < 0:
+        raise OptionError(f"a length of time is above zero; got {length!r}")
+    return f"{amount} {name}"
 
 
 def whole_months(text: str) -> int | None:

@@ -31,6 +31,7 @@ from ..data import (
     SeriesSplit,
     read_series,
 )
+from ..data.durations import Length
 from ..data.frames import FrameKind, frame_kind, make_frame
 from ..models import MODELS
 from ..training.loop import Progress, Trained, TrainingState, train
@@ -126,7 +127,7 @@ class Forecaster:
         run: str | Path | None = None,
         resume: bool = False,
         force: bool = False,
-        horizon: str | float | None = None,
+        horizon: Length | None = None,
         progress: Progress | None = None,
     ) -> Forecaster:
         """Train on a table, and score what was held out.
@@ -222,7 +223,7 @@ class Forecaster:
 
     def predict(
         self,
-        horizon: str | float | None = None,
+        horizon: Length | None = None,
         *,
         steps: int | None = None,
         at: Any = None,
@@ -231,8 +232,8 @@ class Forecaster:
         """Return the forecast of every series as a data frame.
 
         Arguments:
-            horizon: how far from each series' last time, in words ("24h", "3 steps") or in the unit of the times. Whole
-                months and years end on the date of the calendar.
+            horizon: how far from each series' last time, in words ("24h", "3 steps"), in the unit of the times, or as a
+                `datetime.timedelta` or `numpy.timedelta64`. Whole months and years end on the date of the calendar.
             steps: the number of steps, instead: of the median spacing, or of calendar months where all dates of the
                 series lie whole months apart.
             at: times, written as the table's are, instead; the same for every series, or a mapping from the name of a
@@ -260,7 +261,7 @@ class Forecaster:
         columns = self._long(series, [grids[place] for place in asked], text=kind.time is None)
         return make_frame(columns, kind=kind, id_type=series.id_type)
 
-    def evaluate(self, table: Any = None, *, horizon: str | float | None = None, origins: int = 1) -> Evaluation:
+    def evaluate(self, table: Any = None, *, horizon: Length | None = None, origins: int = 1) -> Evaluation:
         """Score forecasts from rolling origins: the last `origins` of every series, one horizon apart.
 
         The model is not trained again, so an origin counts only where it was not trained on what follows. A series
@@ -387,7 +388,7 @@ class Forecaster:
         self._require_fitted()
         return self.series_ if table is None else self.history(table)
 
-    def _steps(self, series: SeriesSet, horizon: str | float | None) -> int:
+    def _steps(self, series: SeriesSet, horizon: Length | None) -> int:
         if horizon is not None:
             return count_steps(series, self.series_, horizon)
         if self._told["heldout_steps"] is not None:

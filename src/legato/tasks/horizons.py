@@ -6,6 +6,7 @@ that it says nothing, and takes for ever to say it.
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..core.errors import InputError, OptionError
 from ..data import Series, SeriesSet, TimeScale, parse_times
+from ..data.durations import Length, duration_words
 from ..data.months import later_months, month_step, months_within, reach
 from ..data.times import steps_in_words, steps_within
 from .origins import name_series
@@ -29,7 +31,7 @@ def forecast_grids(
     series: SeriesSet,
     fitted: SeriesSet,
     *,
-    horizon: str | float | None = None,
+    horizon: Length | None = None,
     steps: int | None = None,
     at: Any = None,
 ) -> list[np.ndarray]:
@@ -74,7 +76,7 @@ def forecast_grids(
     return [step.grid(one, count) for one, count in zip(series, counts, strict=True)]
 
 
-def count_steps(series: SeriesSet, fitted: SeriesSet, horizon: str | float) -> int:
+def count_steps(series: SeriesSet, fitted: SeriesSet, horizon: Length) -> int:
     """Return how many steps a horizon holds after the first series.
 
     Raises:
@@ -92,10 +94,14 @@ class _Step:
         self.months = month_step(known.scale, [one.times for one in known])
         self.length = float(np.median(known.gaps))
 
-    def count(self, one: Series, horizon: str | float, farthest: float) -> int:
+    def count(self, one: Series, horizon: Length, farthest: float) -> int:
         """Return how many steps after a series' last time a horizon holds."""
+        if isinstance(horizon, datetime.timedelta | np.timedelta64):
+            horizon = duration_words(horizon)
         if not isinstance(horizon, str | Real) or isinstance(horizon, bool):
-            raise OptionError(f"a horizon is a number or words such as '24h' and '3 steps'; got {horizon!r}")
+            raise OptionError(
+                f"a horizon is a number, words such as '24h' and '3 steps', or a time difference; got {horizon!r}"
+            )
         count = steps_in_words(horizon)
         length = count * self.length if count is not None else reach(self.scale, one.times, horizon)
         if not math.isfinite(length):
