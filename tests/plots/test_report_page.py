@@ -78,6 +78,7 @@ def report(name: str = "hare", **changes: Any) -> Report:
         "won": False,
         "pictures": (Picture(figure=training_curve([3.0, 1.0], label=name), title=name, caption=name),),
         "read": {"file": name, "rows": 21, name: None},
+        "model": {"forecast": f"every year of {name}"},
         "notes": (Note(name), Note("few values", "warning")),
         "split": f"trained on 1900-1914 of {name}",
         "scores": (ScoreTable(target=name, measures=("RMSE", "80 % band"), rows=rows, verdicts=verdicts),),
@@ -136,6 +137,7 @@ def test_a_hostile_name_is_printed_letter_by_letter() -> None:
     "text",
     [
         "The neural ODE loses to hare.",
+        "every year of hare",
         "Loss: loses to hare by 45 %",
         "Win: beats the mean by 72 %",
         "does not apply: hare",

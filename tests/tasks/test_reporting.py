@@ -80,6 +80,43 @@ def test_a_report_says_what_was_read_learned_and_scored(reported: Any, cycle: Cy
     assert [(one.inside, one.total) for one in report.coverage][:1] == [(own.inside, 3)]
 
 
+def calendar_table(cycle: Cycle, step: str) -> pd.DataFrame:
+    """Four times the cycle in dates."""
+    values = np.tile(cycle["hare"], 4) + 0.01 * np.arange(64)
+    return pd.DataFrame({"year": pd.date_range("2001-01-06", periods=64, freq=step), "hare": values})
+
+
+@pytest.mark.parametrize(
+    ("step", "model", "forecast", "calendar"),
+    [
+        ("7D", "latent", "every 7 days, 4 steps", "inputs: sine and cosine of the phase of the year"),
+        ("6h", "latent", "every 6 hours, 4 steps", "inputs: sine and cosine of the phase of the week and of the day"),
+        ("D", "observed", "every day, 4 steps", "no input: the observed model has none but its variables"),
+        ("MS", "observed", "every month, 4 steps", "no input: the observed model has none but its variables"),
+        ("2MS", "latent", "every 2 months, 4 steps", "inputs: sine and cosine of the phase of the year"),
+        ("YS", "latent", "every 12 months, 4 steps", "no input: neither year, week nor day spans four observations"),
+    ],
+)
+def test_a_report_says_the_step_of_the_forecast_and_the_inputs_of_the_calendar(
+    reported: Any, cycle: Cycle, step: str, model: str, forecast: str, calendar: str
+) -> None:
+    report = reported(fit(calendar_table(cycle, step), model=model))
+    assert report.model["forecast"] == forecast
+    assert report.model["calendar"].startswith(calendar)
+    assert report.model["model"] == f"{model}, 1 member"
+
+
+def test_the_step_of_irregular_series_is_about_its_median(reported: Any, patients: pd.DataFrame) -> None:
+    made = fit(patients, time="hours", series="patient", target="rr", holdout=0.2)
+    words = f"about every {np.median(made.series_.gaps):g} hours, 2 to 4 steps"
+    assert reported(made).model["forecast"] == words
+    assert (
+        reported(fit(patients[patients["patient"] == "ü"], time="hours", target="rr", holdout=None))
+        .model["forecast"]
+        .endswith("hours, 2 steps")
+    )
+
+
 def test_versions_are_those_that_run() -> None:
     found = versions()
     assert (found["legato"], found["torch"]) == (__version__, torch.__version__)

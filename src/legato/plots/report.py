@@ -132,6 +132,7 @@ class Report:
         won: whether the summary tells of a win, a loss, or neither (None).
         pictures: in their order on the page.
         read: what was read, as what, by label: {"file": "...", "rows": "21"}.
+        model: what was fitted, and how far it forecasts, by label.
         notes: what was noticed while reading and fitting.
         split: in words, what was trained on and what was held out.
         scores: one table per target.
@@ -148,6 +149,7 @@ class Report:
     won: bool | None = None
     pictures: tuple[Picture, ...] = ()
     read: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     split: str = ""
     scores: tuple[ScoreTable, ...] = ()

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, OptionError
-from ..data import Series, SeriesSet, TimeScale, parse_times
+from ..data import SECONDS, Series, SeriesSet, TimeScale, parse_times
 from ..data.durations import Length, duration_words
 from ..data.months import later_months, month_step, months_within, reach
 from ..data.times import steps_in_words, steps_within
 from .origins import name_series
 
-__all__ = ["count_steps", "forecast_grids"]
+__all__ = ["count_steps", "forecast_grids", "step_in_words"]
 
 _FARTHEST = 100
 _MOST_ROWS = 1_000_000
@@ -83,6 +83,26 @@ def count_steps(series: SeriesSet, fitted: SeriesSet, horizon: Length) -> int:
         OptionError: the horizon cannot be meant, goes too far, or holds no step.
     """
     return _Step(series, fitted).count(series[0], horizon, _farthest(fitted))
+
+
+def step_in_words(series: SeriesSet) -> str:
+    """Return the step of forecasts that follow some series, such as "every 7 days".
+
+    A step that is the median of unequal spacings is "about" that long.
+    """
+    step = _Step(series, series)
+    if step.months is not None:
+        return "every month" if step.months == 1 else f"every {step.months} months"
+    length, unit = step.length, series.scale.unit
+    if unit == "seconds":
+        unit = next(
+            name for name in ("days", "hours", "minutes", "seconds") if length % SECONDS[name] == 0 or name == unit
+        )
+        length /= SECONDS[unit]
+    about = "" if np.allclose(series.gaps, step.length, rtol=1e-6, atol=0) else "about "
+    if unit is None:
+        return f"{about}every {length:g}"
+    return f"{about}every {unit[:-1]}" if length == 1 else f"{about}every {length:g} {unit}"
 
 
 class _Step:

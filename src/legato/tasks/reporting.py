@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from .. import plots
-from ..data import Batch, Prediction, Series, SeriesSet
-from ..models import ObservedODE
+from ..data import SECONDS, Batch, Prediction, Series, SeriesSet
+from ..models import LatentODE, ObservedODE
 from ..training.metrics import rmse
 from ..version import __version__
 from .evaluation import Evaluation, Forecast, Score
 from .forecaster import Forecaster
+from .horizons import step_in_words
 
 __all__ = ["forecast_figure", "report_run", "versions"]
 
@@ -57,6 +58,7 @@ def report_run(
             won=None if evaluation is None else evaluation.won(evaluation.overall),
             pictures=pictures,
             read=_read(series),
+            model=_model(forecaster),
             notes=(
                 *(plots.Note(str(note)) for note in series.notes),
                 *(plots.Note(text) for text in (() if evaluation is None else evaluation.notes)),
@@ -182,7 +184,7 @@ def _panel(
 def _ahead(forecaster: Forecaster, one: Series) -> Forecast:
     """Return a forecast of the future of one series, where nothing was held out."""
     step = float(np.median(np.diff(one.times) if len(one) > 1 else forecaster.series_.gaps))
-    times = one.times[-1] + step * np.arange(1, max(2, len(one) // 5) + 1)
+    times = one.times[-1] + step * np.arange(1, _count_ahead(one) + 1)
     prediction = forecaster.model_(Batch.from_series([one], dtype=torch.float64), [torch.tensor(times)])
     empty = Series(
         id=one.id,
@@ -194,6 +196,10 @@ def _ahead(forecaster: Forecaster, one: Series) -> Forecast:
     )
     quantiles = {level: parts[0].numpy() for level, parts in prediction.quantiles.items()}
     return Forecast(history=one, later=empty, mean=prediction.mean[0].numpy(), quantiles=quantiles)
+
+
+def _count_ahead(one: Series) -> int:
+    return max(2, len(one) // 5)
 
 
 def _representatives(forecasts: Sequence[Forecast]) -> list[tuple[str, Forecast]]:
@@ -292,3 +298,32 @@ def _read(series: SeriesSet) -> dict[str, Any]:
         "median spacing": f"{float(np.median(series.gaps)):g} {series.scale.unit or ''}".strip(),
         "missing values": f"{100 * missing:.1f} %",
     }
+
+
+def _model(forecaster: Forecaster) -> dict[str, str]:
+    """Return what was fitted, which inputs it has beside the history, and what the report's forecast is."""
+    heldout: list[Forecast] = getattr(forecaster, "heldout_", [])
+    counts = [len(one.later) for one in heldout] or [_count_ahead(one) for one in forecaster.series_]
+    least, most = min(counts), max(counts)
+    steps = f"{most} step{'' if most == 1 else 's'}" if least == most else f"{least} to {most} steps"
+    model = forecaster.model_
+    members = model.config()["members"]
+    return {
+        "model": f"{model.name}, {members} member{'' if members == 1 else 's'}",
+        "calendar": _calendar(forecaster),
+        "forecast": f"{step_in_words(forecaster.series_)}, {steps}",
+    }
+
+
+def _calendar(forecaster: Forecaster) -> str:
+    """Return which phases of the calendar are inputs of the model."""
+    model, scale = forecaster.model_, forecaster.series_.scale
+    if not isinstance(model, LatentODE):
+        return "no input: the observed model has none but its variables"
+    if scale.unit is None or not scale.calendar:
+        return "no input: the times are no dates"
+    lengths = {name: SECONDS[f"{name}s"] / SECONDS[scale.unit] for name in ("year", "week", "day")}
+    used = [f"the {name}" for cycle, _ in model.calendar for name in lengths if np.isclose(cycle, lengths[name])]
+    if not used:
+        return "no input: neither year, week nor day spans four observations and fits into the record"
+    return f"inputs: sine and cosine of the phase of {' and of '.join(used)}"
