@@ -55,6 +55,12 @@ def test_every_broken_column_is_reported_at_once(tmp_path: Path) -> None:
     assert report.rows == 3
 
 
+def test_a_cell_that_cannot_be_read_is_one_finding() -> None:
+    for roles in ({}, {"target": "y"}):
+        report = check_table(pyarrow.table({"t": [1, 2], "y": ["1", "x"], "z": [1, 3]}), time="t", **roles)
+        assert codes(report, "error") == ["not-a-number"]
+
+
 def test_shares_of_missing_cells_and_gaps_are_stated() -> None:
     table = pyarrow.table({"t": [0.0, 1.0, 4.0, 6.0], "y": [1.0, None, 3.0, None]})
     report = check_table(table, time="t")

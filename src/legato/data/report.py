@@ -7,7 +7,7 @@ as it can and collects them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -284,6 +284,9 @@ def _describe_times(read: SeriesSet) -> TimeReport:
 
 
 def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Return each finding once, errors first."""
+    """Return each finding once, errors first; one that was found twice keeps its first advice."""
     rank = {"error": 0, "warning": 1, "note": 2}
-    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: rank[finding.severity]))
+    once: dict[Finding, Finding] = {}
+    for finding in findings:
+        once.setdefault(replace(finding, fix=""), finding)
+    return tuple(sorted(once.values(), key=lambda finding: rank[finding.severity]))
