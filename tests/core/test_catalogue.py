@@ -33,6 +33,8 @@ def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:
     with pytest.raises(OptionError, match="known: apple, banana"):
         FRUIT["zzz"]
     assert nearest("qqq", ["b", "a"]) == "known: a, b"
+    for word in ("bogus", "hare", "site"):
+        assert nearest(word, ["bosh3", "year", "time"]) == "known: bosh3, time, year"
 
 
 @pytest.mark.parametrize("name", [None, 3, ("apple",)])

@@ -16,11 +16,13 @@ __all__ = ["Catalogue", "nearest"]
 
 Item = TypeVar("Item")
 
+_ALIKE = 0.65  # of the letters of two words, in order: "bogus" and "bosh3" share 0.6, "yers" and "years" 0.89
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a clause naming the known names nearest to `name`, for the end of an error message."""
     known = sorted(known)
-    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=_ALIKE)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
