@@ -51,8 +51,18 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_part(
 
 
 def test_a_missing_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         write_whole(tmp_path / "missing" / "data.bin", b"content")
+    assert caught.value.filename == str(tmp_path / "missing" / "data.bin")
+    assert "part" not in str(caught.value)
+
+
+def test_a_place_that_cannot_be_taken_is_named_as_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "data.bin").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        write_whole(tmp_path / "data.bin", b"content")
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "data.bin"), None)
+    assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
 
 
 def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
