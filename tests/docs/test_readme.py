@@ -21,3 +21,12 @@ def test_every_block_of_the_readme_runs(block: str) -> None:
     exec(compile(block, str(README), "exec"), scope)
     if "loss" in scope:
         assert float(scope["loss"].detach()) < 0.3  # type: ignore[attr-defined]  # a fifth of the variance of the spiral
+
+
+def test_the_training_gives_the_same_loss_each_time() -> None:
+    losses = []
+    for _ in range(2):
+        scope: dict[str, object] = {}
+        exec(compile(BLOCKS[1].replace("range(200)", "range(2)"), str(README), "exec"), scope)
+        losses.append(float(scope["loss"].detach()))  # type: ignore[attr-defined]
+    assert losses[0] == losses[1]
