@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,15 @@ def test_wrong_names_are_refused_with_the_nearest(legato: Run, tmp_path: Path) -
 
 
 def test_a_method_without_an_error_estimate_asks_for_its_step(legato: Run, tmp_path: Path) -> None:
-    asked = legato("solve", "cosine", "--solver", "rk4", "-o", tmp_path)
-    assert asked.code == 2
-    assert "--dt0" in asked.err
-    assert legato("solve", "cosine", "--solver", "rk4", "--dt0", "0.1", "-o", tmp_path).code == 0
+    for problem in ("lotka-volterra", "arenstorf"):
+        asked = legato("solve", problem, "--solver", "euler", "-o", tmp_path / problem)
+        assert asked.code == 2
+        assert "controller=" not in asked.err
+        advised = re.search(r"--dt0 (\S+) ", asked.err)
+        assert advised is not None
+        words = ("--solver", "euler", "--dt0", advised[1], "-o", tmp_path / problem, "--json")
+        steps = legato("solve", problem, *words).json["result"]["steps"]
+        assert f"({steps} steps)" in asked.err
 
 
 def test_a_folder_that_is_a_file_is_refused(legato: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time as clock
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -10,11 +11,13 @@ import torch
 import typer
 from torch import Tensor
 
+from ..core.errors import OptionError
 from ..data.frames import write_csv
 from ..plots import save_picture, solution_picture
 from ..problems import PROBLEMS, Problem
 from ..solution import Solution
 from ..solve import solve as solve_field
+from ..solvers import SOLVERS
 from .options import Debug, Force, Json
 from .output import Output, number, session, table
 from .places import free_files
@@ -78,6 +81,8 @@ def solve(
             _list(output)
             return
         chosen = PROBLEMS[problem]
+        if dt0 is None and not SOLVERS[solver].adaptive:
+            raise OptionError(_no_step(chosen, solver))
         folder = Path("runs") / f"solve-{chosen.name}" if out is None else out
         numbers, picture = free_files(folder, ("solution.csv", "solution.svg"), force=force)
         atol = atol if atol is not None else chosen.atol if chosen.atol is not None else 1e-9
@@ -92,6 +97,16 @@ def solve(
         values = _values(chosen, solved, options) | {"files": [str(numbers), str(picture)]}
         output.result(values)
         _show(output, chosen, solved, values)
+
+
+def _no_step(problem: Problem, solver: str) -> str:
+    """Return what to say where a method cannot choose its steps and none is given."""
+    step = float(f"{(problem.t1 - problem.t0) / 1000:.1g}")
+    count = math.ceil((problem.t1 - problem.t0) / step - 1e-9)
+    return (
+        f"{solver} has no error estimate, so it cannot choose its steps; give their size, such as --dt0 {step:g} "
+        f"({count} steps), or take a method that chooses, such as --solver tsit5"
+    )
 
 
 def _list(output: Output) -> None:
