@@ -113,6 +113,23 @@ def test_a_forecast_that_takes_too_many_steps_ends_with_the_advice_to_ask_for_le
         made.predict(steps=1000)
 
 
+@pytest.mark.parametrize("start", [0.1, 72.0, 1.6e9])
+def test_times_that_are_decimals_go_on_as_decimals(cycle: Cycle, start: float) -> None:
+    decimals = 2 if start < 1e9 else 1
+    step = 10.0**-decimals
+    table = pd.DataFrame({**cycle, "t": [round(start + step * row, decimals) for row in range(16)]}).drop(
+        columns="year"
+    )
+    found = forecaster(time="t", target="hare").fit(table).predict(steps=500)
+    assert found["time"].tolist() == [round(start + step * row, decimals) for row in range(16, 516)]
+
+
+def test_times_that_are_no_decimals_keep_their_spacing(cycle: Cycle) -> None:
+    table = pd.DataFrame({**cycle, "t": np.arange(16) / 3}).drop(columns="year")
+    found = forecaster(time="t", target="hare").fit(table).predict(steps=90)
+    assert np.allclose(found["time"], np.arange(16, 106) / 3, rtol=1e-14, atol=1e-13)
+
+
 def test_each_series_may_be_forecast_at_its_own_times(cycle: Cycle) -> None:
     table = pd.concat([pd.DataFrame({**cycle, "site": site}) for site in (9, 10, 11)])
     made = forecaster(series="site", target="hare").fit(table)

@@ -112,7 +112,9 @@ class _Step:
         known = series if len(series.gaps) else fitted
         self.scale = series.scale
         self.months = month_step(known.scale, [one.times for one in known])
-        self.length = float(np.median(known.gaps))
+        # Subtraction leaves noise in the spacing of decimals, as large as the last bit of the times.
+        largest = max(float(np.abs(one.times[[0, -1]]).max()) for one in known)
+        self.length = float(_plain(np.median(known.gaps, keepdims=True), largest)[0])
 
     def count(self, one: Series, horizon: Length, farthest: float) -> int:
         """Return how many steps after a series' last time a horizon holds."""
@@ -145,7 +147,19 @@ class _Step:
         """Return so many times after a series' last."""
         if self.months is not None:
             return later_months(self.scale, one.times, self.months * np.arange(1, count + 1))
-        return float(one.times[-1]) + self.length * np.arange(1, count + 1, dtype=np.float64)
+        times = float(one.times[-1]) + self.length * np.arange(1, count + 1, dtype=np.float64)
+        return times if self.scale.calendar else _plain(times, float(np.abs(times[[0, -1]]).max()))
+
+
+def _plain(values: np.ndarray, largest: float) -> np.ndarray:
+    """Return the numbers of fewest decimals that lie within the rounding of `largest` from some, or those themselves.
+
+    >>> _plain(np.array([72.78999999999999, 72.80000000000001]), 72.8).tolist()
+    [72.79, 72.8]
+    """
+    slack = 4 * np.spacing(largest)
+    candidates = (np.round(values, decimals) for decimals in range(17))
+    return next((plain for plain in candidates if (np.abs(plain - values) <= slack).all()), values)
 
 
 def _farthest(fitted: SeriesSet) -> float:
