@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,6 +43,9 @@ def test_a_fit_writes_the_run_folder_and_prints_scores_with_win_or_loss_in_words
     assert "warning: the observed model" in ended.err
     report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert f"legato fit {LYNX} --time year" in html.unescape(report)
+    assert "give --period" in report
+    assert "period=" not in report
+    assert not re.search(r"Loss:(</strong>)? loses|Win:(</strong>)? wins", report)
     rows = (tmp_path / "run" / "forecast.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:4]] == ["1921", "1922", "1923"]
 

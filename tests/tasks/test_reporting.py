@@ -68,7 +68,8 @@ def test_a_report_says_what_was_read_learned_and_scored(reported: Any, cycle: Cy
     assert report.read["targets"] == "hare, lynx"
     assert report.split == made.split_.description
     assert [note.text for note in report.notes if note.severity == "warning"][-1:] == list(made.model_.warnings)
-    assert report.settings["seed"] == "0"
+    assert (report.settings["seed"], report.settings["members"], report.settings["period"]) == ("0", "1", None)
+    assert [one.verdicts[0].text.partition(" ")[0] for one in report.scores] == ["RMSE", "RMSE", "scaled"]
     assert made.evaluation_ is not None
     assert report.summary == f"The model {made.evaluation_.verdicts['all, scaled']}."
     assert report.won is made.evaluation_.verdicts["all, scaled"].startswith("wins")
@@ -115,6 +116,19 @@ def test_the_step_of_irregular_series_is_about_its_median(reported: Any, patient
         .model["forecast"]
         .endswith("hours, 2 steps")
     )
+
+
+def test_settings_say_the_size_of_the_ensemble_that_the_model_chose(reported: Any, cycle: Cycle) -> None:
+    made = fit(pd.DataFrame(cycle), members=None)
+    assert reported(made).settings["members"] == str(made.model_.members)
+    assert made.model_.members > 1
+
+
+def test_advice_in_a_report_is_spelled_for_who_reads_it(reported: Any, cycle: Cycle) -> None:
+    report = reported(fit(pd.DataFrame(cycle)), spell=lambda text: text.replace("period=", "--period"))
+    reasons = [row.reason for row in report.scores[0].rows if row.reason]
+    assert any("give --period" in reason for reason in reasons)
+    assert not any("period=" in reason for reason in reasons)
 
 
 def test_versions_are_those_that_run() -> None:

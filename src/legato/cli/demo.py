@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..tasks.demo import run_demo
+from .errors import as_options
 from .fitting import fitting
 from .options import Debug, ForceRun, Json, Resume, Seed, command_line
 from .output import number, session, table
@@ -43,7 +44,8 @@ def demo(
     with session("demo", as_json=json, debug=debug) as output:
         with fitting(output, out, force=force, resume=resume) as progress:
             command = command_line(context)
-            result = run_demo(out, seed=seed, force=force, resume=resume, progress=progress, command=command)
+            options: dict[str, Any] = {"seed": seed, "force": force, "resume": resume, "command": command}
+            result = run_demo(out, progress=progress, spell=as_options, **options)
         show_scores(output, result["evaluation"])
         output.show(_origins(result["origins"]), f"report: {result['report']}")
         output.result({"run": str(out), **result})

@@ -134,7 +134,7 @@ def _write(forecaster: Forecaster, run: Path, far: str | float | None, *, title:
     """Write the forecast of what comes next, and the report."""
     wanted: dict[str, Any] = {"steps": _steps(forecaster)} if far is None else {"horizon": far}
     write_csv(run / "forecast.csv", forecaster.predict(**wanted).to_pydict())
-    report_run(forecaster, run / "report.html", title=title, command=command)
+    report_run(forecaster, run / "report.html", title=title, command=command, spell=as_options)
 
 
 def _show(output: Output, forecaster: Forecaster, run: Path) -> None:

@@ -36,6 +36,7 @@ def run_demo(
     resume: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
     command: str = "legato demo",
+    spell: Callable[[str], str] = str,
 ) -> dict[str, Any]:
     """Fit the observed model to 1900-1914, forecast 1915-1920, and write the run folder with its report.
 
@@ -46,6 +47,7 @@ def run_demo(
         resume: go on with an interrupted fit.
         progress: told iterations done, iterations in all, and a word.
         command: the exact command, for the report.
+        spell: how its advice is written; see `report_run`.
 
     Returns:
         The evaluation as JSON values, scores from other origins, and the path of the report.
@@ -83,6 +85,7 @@ def run_demo(
         title="Lynx and hare",
         command=command,
         origins=table,
+        spell=spell,
         others={"Lotka-Volterra law": (heldout.later.times, law(heldout.history, heldout.later.times))},
     )
     return {"evaluation": evaluation.to_dict(), "origins": rows, "report": str(run / "report.html")}

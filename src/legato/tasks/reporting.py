@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def report_run(
     origins: plots.Table | None = None,
     evaluation: Evaluation | None = None,
     others: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    spell: Callable[[str], str] = str,
 ) -> None:
     """Write the HTML report of a fit, and beside it its first picture, `forecast.svg`.
 
@@ -45,6 +46,7 @@ def report_run(
         origins: a table of scores from other origins.
         evaluation: scores to show instead of the forecaster's own.
         others: name -> times and values `(m, d)` of other forecasts, drawn beside a single series.
+        spell: how advice is written for who reads the report, such as with a program's options.
     """
     evaluation = evaluation or forecaster.evaluation_
     series = forecaster.series_
@@ -60,18 +62,20 @@ def report_run(
             read=_read(series),
             model=_model(forecaster),
             notes=(
-                *(plots.Note(str(note)) for note in series.notes),
-                *(plots.Note(text) for text in (() if evaluation is None else evaluation.notes)),
-                *(plots.Note(text, "warning") for text in forecaster.model_.warnings),
+                *(plots.Note(spell(str(note))) for note in series.notes),
+                *(plots.Note(spell(text)) for text in (() if evaluation is None else evaluation.notes)),
+                *(plots.Note(spell(text), "warning") for text in forecaster.model_.warnings),
             ),
             split="" if forecaster.split_ is None else forecaster.split_.description,
-            scores=() if evaluation is None else tuple(_table(evaluation, target) for target in evaluation.scores),
+            scores=()
+            if evaluation is None
+            else tuple(_table(evaluation, target, spell) for target in evaluation.scores),
             origins=origins,
             coverage=() if evaluation is None else tuple(_coverage(evaluation)),
             command=command,
             versions=versions(),
             data_hash=series.digest,
-            settings={name: str(value) for name, value in forecaster.get_params().items()},
+            settings=_settings(forecaster),
         ),
     )
 
@@ -243,7 +247,7 @@ def _phase_figure(forecaster: Forecaster, model: ObservedODE) -> Any:
     )
 
 
-def _table(evaluation: Evaluation, target: str) -> plots.ScoreTable:
+def _table(evaluation: Evaluation, target: str, spell: Callable[[str], str]) -> plots.ScoreTable:
     measures = ("RMSE", "MAE", "MASE", "CRPS", "in the 80 % band")
     rows = [
         plots.ScoreRow(
@@ -255,9 +259,13 @@ def _table(evaluation: Evaluation, target: str) -> plots.ScoreTable:
     ]
     present = {score.name for score in evaluation.scores[target]}
     rows.extend(
-        plots.ScoreRow(name=name, reason=reason) for name, reason in evaluation.left_out.items() if name not in present
+        plots.ScoreRow(name=name, reason=spell(reason))
+        for name, reason in evaluation.left_out.items()
+        if name not in present
     )
-    verdict = plots.Verdict(evaluation.verdicts[target], evaluation.won(target))
+    said, won = evaluation.verdicts[target], evaluation.won(target)
+    # The page says "Win" or "Loss" itself.
+    verdict = plots.Verdict(said if won is None else said.partition(": ")[2], won)
     return plots.ScoreTable(target=target, measures=measures, rows=tuple(rows), verdicts=(verdict,))
 
 
@@ -298,6 +306,12 @@ def _read(series: SeriesSet) -> dict[str, Any]:
         "median spacing": f"{float(np.median(series.gaps)):g} {series.scale.unit or ''}".strip(),
         "missing values": f"{100 * missing:.1f} %",
     }
+
+
+def _settings(forecaster: Forecaster) -> dict[str, str | None]:
+    """Return the settings as text, None where nothing was chosen; the size of the ensemble is the model's."""
+    chosen = {**forecaster.get_params(), "members": forecaster.model_.config()["members"]}
+    return {name: None if value is None else str(value) for name, value in chosen.items()}
 
 
 def _model(forecaster: Forecaster) -> dict[str, str]:
