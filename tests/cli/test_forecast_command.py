@@ -46,7 +46,7 @@ def test_a_forecast_never_takes_the_place_of_another_that_is_in_the_run(legato: 
         (("--horizon", "2 years"), "forecast-2-years.csv"),
         (("--horizon", "2"), "forecast-2.csv"),
         (("--at", run.parent / "times.csv"), "forecast-at-times.csv"),
-        ((run.parent / "new table.csv", "--steps", "1"), "forecast-new-table-1-steps.csv"),
+        ((run.parent / "new table.csv", "--steps", "1"), "forecast-new-table-1-step.csv"),
     ):
         assert legato("forecast", run, *words).code == 0
         own = (run / name).read_bytes()

@@ -65,7 +65,5 @@ def test_a_fit_says_once_how_long_training_takes_at_the_pace_of_its_first_iterat
         tell(1, 1, "drawing the report")
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training: ")]
     assert len(said) == 1
-    assert said[0].startswith(
-        "training: about 7.5 min for the 298 iterations that are left, at the pace of the first 2;"
-    )
+    assert said[0].startswith("training: about 7.5 min for the 298 iterations left, at the pace of the first 2;")
     assert said[0].endswith("; LIMIT")

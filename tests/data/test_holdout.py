@@ -29,6 +29,10 @@ def test_nothing_is_lost_and_nothing_is_in_both_parts(record: SeriesSet) -> None
         assert rows == record[0].rows.tolist()
 
 
+def test_one_row_is_the_last_row(record: SeriesSet) -> None:
+    assert split_series(record, last=1).description.endswith("test: 1 row, 1920 to 1920 (the last row)")
+
+
 def test_every_series_is_cut_and_one_without_rows_in_a_part_is_not_in_it() -> None:
     table = pyarrow.table({"id": list("aaabb"), "t": [1, 2, 3, 3, 4], "y": [1, 2, 3, 4, 5]})
     parts = split_series(read_series(table, time="t", series="id"), at=3)

@@ -203,11 +203,12 @@ def test_a_quadratic_with_harmonics_is_recovered_from_irregular_times() -> None:
     [
         (LastValue(), [0, 1], [[1.0, NAN], [2.0, NAN]], "column 1 has 0 observations"),
         (LinearTrend(), [0, 1], [1.0, NAN], "at least 2"),
-        (SeasonalNaive(period=9), range(8), np.arange(8.0), "less than one period"),
+        (SeasonalNaive(period=9), range(8), np.arange(8.0), "the history spans 8 in time, less than one period of 9"),
         (Autoregression(), IRREGULAR, IRREGULAR, "irregular"),
         (Autoregression(order=3), range(6), np.arange(6.0), "coefficients"),
         (Autoregression(order=9), range(6), np.arange(6.0), "too few"),
         (Autoregression(order=2), range(9), [*range(8), NAN], "last 2 rows"),
+        (Autoregression(order=1), range(9), [*range(8), NAN], "the last row was not observed"),
         (LogVectorAutoregression(), range(9), np.arange(9.0), "positive"),
         (LogVectorAutoregression(), range(9), [*range(1, 9), NAN], "last row"),
         (LogVectorAutoregression(), np.arange(9.0) ** 1.1, np.arange(1.0, 10.0), "irregular"),

@@ -50,6 +50,18 @@ def test_origins_with_too_little_history_are_passed_over_and_refused_where_none_
         rolling_origins(many(12, 5), steps=9, origins=1, trained_until={})
 
 
+def test_one_row_one_origin_and_one_forecast_are_said_in_the_singular() -> None:
+    found = rolling_origins(many(12), steps=1, origins=1, trained_until={})
+    assert found.describe(TimeScale()).startswith("1 forecast of 1 row of 1 series, from the origin 10.0: ")
+    found = rolling_origins(many(12, 4), steps=1, origins=1, trained_until={})
+    assert found.notes == (
+        "1 of 2 origins does not count: fewer than 4 rows come before them",
+        "not scored: the series '4': fewer than 1 row after 4 of history",
+    )
+    with pytest.raises(DataError, match="long enough to hold 1 row for a forecast"):
+        rolling_origins(many(4), steps=1, origins=1, trained_until={})
+
+
 def test_an_origin_may_be_the_last_row_of_the_training_part_and_none_before_it() -> None:
     for until, counts in ((5.0, [6, 8, 10]), (5.5, [8, 10]), (8.0, [10]), (9.0, [10])):
         found = rolling_origins(many(12), steps=2, origins=3, trained_until={"12": until, "other": 99.0})

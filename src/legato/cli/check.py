@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..core.words import counted
 from ..data import Finding, Report, check_table
 from ..tasks.fitness import fit_problems
 from .errors import ExitCode, as_options
@@ -81,7 +82,7 @@ def _show(output: Output, report: Report) -> None:
         output.show(_findings(report.findings))
     if report.good:
         count = report.count("warning")
-        warnings = f", {count} warning{'s' if count > 1 else ''}" if count else ""
+        warnings = f", {counted(count, 'warning')}" if count else ""
         output.show(f"No error{warnings}: it can be fitted.")
 
 
@@ -98,14 +99,16 @@ def _columns(report: Report) -> object:
         for column in report.columns
     ]
     headings = ("column", "role", "read as", "missing", "least", "greatest")
-    return table(headings, rows, title=f"{report.source}: {report.rows} rows", right=("missing", "least", "greatest"))
+    return table(
+        headings, rows, title=f"{report.source}: {counted(report.rows, 'row')}", right=("missing", "least", "greatest")
+    )
 
 
 def _facts(report: Report) -> list[str]:
     facts = []
     if report.series:
-        length = f"{report.shortest}" if report.shortest == report.longest else f"{report.shortest} to {report.longest}"
-        facts.append(f"{report.series} series of {length} times")
+        length = f"{report.shortest} to " if report.shortest != report.longest else ""
+        facts.append(f"{report.series} series of {length}{counted(report.longest, 'time')}")
     time = report.time
     if time is not None:
         unit = f" {time.unit}" if time.unit else ""

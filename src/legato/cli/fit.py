@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import OptionError
+from ..core.words import counted
 from ..data import duration_seconds
 from ..data.frames import write_csv
 from ..tasks import Forecaster
@@ -147,7 +148,7 @@ def _show(output: Output, forecaster: Forecaster, run: Path) -> None:
         output.note(f"warning: {text}", style="yellow")
     output.show(
         f"{fitted.source}: {len(fitted)} series of {', '.join(fitted.targets)}",
-        f"{trained.iterations} iterations in {trained.seconds:.1f} s; {trained.stopped}",
+        f"{counted(trained.iterations, 'iteration')} in {trained.seconds:.1f} s; {trained.stopped}",
     )
     values = None if evaluation is None else evaluation.to_dict()
     if values is None:

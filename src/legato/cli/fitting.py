@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.errors import OptionError
 from ..core.extras import import_extra
+from ..core.words import counted
 from .output import Output
 from .progress import in_words, progress_bar
 
@@ -76,9 +77,9 @@ def _with_pace(output: Output, tell: Callable[[int, int, str], None], limit: str
         if said or seconds < _SECONDS_OF_PACE or made < 1 or done >= total:
             return
         said = True
-        left = in_words(seconds / made * (total - done))
+        left, todo = in_words(seconds / made * (total - done)), counted(total - done, "iteration")
         output.note(
-            f"training: about {left} for the {total - done} iterations that are left, at the pace of the first {made}; "
+            f"training: about {left} for the {todo} left, at the pace of the first {made}; "
             f"later ones look farther ahead and can take twice as long{limit}"
         )
 

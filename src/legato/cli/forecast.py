@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import OptionError
+from ..core.words import counted
 from ..data import read_table, read_times
 from ..data.frames import write_csv
 from ..data.series import times_by_series
@@ -80,7 +81,7 @@ def forecast(
         ]
         if len(given) != 1:
             raise OptionError(f"give one of --horizon, --steps and --at; got {' and '.join(given) or 'none'}")
-        asked = horizon or (f"at {Path(at).stem}" if at is not None else f"{steps} steps")
+        asked = horizon or (f"at {Path(at).stem}" if at is not None else counted(steps or 0, "step"))
         path = _place(run / _name(file, asked) if out is None else out, file, at, force=force)
         forecaster = Forecaster.load(run)
         stamps = None if at is None else _stamps(forecaster, at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.words import counted
 from .errors import as_options
 from .output import Output, number, table
 
@@ -23,7 +24,7 @@ def show_scores(output: Output, evaluation: Mapping[str, Any]) -> None:
     """
     output.show(evaluation["description"])
     if scored := evaluation["scored"]:
-        output.show(f"scored: {scored['values']} values of {scored['series']} series")
+        output.show(f"scored: {counted(scored['values'], 'value')} of {scored['series']} series")
     if evaluation["overall"] == "all, scaled":
         output.show("all, scaled: every error divided by its target's standard deviation in the training part")
     for target, scores in evaluation["scores"].items():

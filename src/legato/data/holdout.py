@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..core.errors import OptionError
+from ..core.words import counted
 from .finding import refuse
 from .series import Series, SeriesSet
 from .time_column import parse_times
@@ -57,7 +58,8 @@ def split_series(
     later = [_later(one, cut=cut, fraction=fraction, last=last) for one in series]
     train = _part(series, [~rows for rows in later])
     test = _part(series, later)
-    words = {"at": f"split at {at}", "fraction": f"the last {fraction} of each series", "last": f"the last {last} rows"}
+    kept = "the last row" if last == 1 else f"the last {last} rows"
+    words = {"at": f"split at {at}", "fraction": f"the last {fraction} of each series", "last": kept}
     described = f"train: {_span(train)}; test: {_span(test)} ({words[named[0]]})"
     if len(train) == 0 or len(test) == 0:
         side = "before" if len(train) == 0 else "after"
@@ -84,4 +86,4 @@ def _span(part: SeriesSet) -> str:
     first, last = min(one.times[0] for one in part), max(one.times[-1] for one in part)
     start, end = (part.scale.format([time])[0] for time in (first, last))
     many = f" of {len(part)} series" if len(part) > 1 else ""
-    return f"{rows} row{'s' if rows != 1 else ''}{many}, {start} to {end}"
+    return f"{counted(rows, 'row')}{many}, {start} to {end}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.words import counted
 from ..data import Series
 from ..models.baselines import NotApplicableError
 from ..models.baselines.grid import on_grid
@@ -172,7 +173,7 @@ def evaluate_forecasts(
         wins = sum(verdicts[name].startswith("wins") for name in targets)
         verdicts[overall] = (
             _verdict(scores[overall], "RMSE" if shared_unit else "scaled RMSE", rounding)
-            + f"; it wins on {wins} of {int(cells.any(axis=0).sum())} targets"
+            + f"; it wins on {wins} of {counted(int(cells.any(axis=0).sum()), 'target')}"
         )
         if constant.any():
             names = ", ".join(targets[column] for column in np.flatnonzero(constant).tolist())
@@ -347,7 +348,7 @@ def _verdict(scores: Sequence[Score], measure: str, rounding: float) -> str:
         best = rivals[0]
         lower = 100 * (1 - model.rmse / best.rmse)
         return f"wins: {said}, {lower:.0f} % below the best baseline, {best.name} ({best.rmse:.4g})"
-    ahead = f"ahead of {len(rivals) - len(better) - len(level)} of {len(rivals)} baselines"
+    ahead = f"ahead of {len(rivals) - len(better) - len(level)} of {counted(len(rivals), 'baseline')}"
     if not better:
         return f"ties: {said}, as {_named(level)}; {ahead}"
     beside = f", level with {_named(level)}" if level else ""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.errors import DataError
+from ..core.words import counted
 from ..data import Series, SeriesSet, TimeScale
 
 __all__ = ["RollingOrigins", "name_series", "rolling_origins"]
@@ -49,10 +50,10 @@ class RollingOrigins(NamedTuple):
         """Return the same in words."""
         facts = self.facts(scale)
         count, first, last = facts["count"], facts["first"], facts["last"]
-        where = f"the origin {first}" if first == last else f"{count} origins, {first} to {last}"
+        where = f"the origin {first}" if first == last else f"{counted(count, 'origin')}, {first} to {last}"
         seen = "the model was not trained on what follows" if self.unseen else "maybe it was trained on what follows"
-        plural = "" if count == 1 else "s"
-        return f"{count} forecast{plural} of {self.steps} rows of {facts['series']} series, from {where}: {seen}"
+        made = f"{counted(count, 'forecast')} of {counted(self.steps, 'row')}"
+        return f"{made} of {facts['series']} series, from {where}: {seen}"
 
 
 class _Tally(NamedTuple):
@@ -117,29 +118,33 @@ def _notes(tallies: Sequence[_Tally], origins: int, steps: int) -> list[str]:
     seen, short = sum(one.seen for one in tallies), sum(one.short for one in tallies)
     asked = origins * len(tallies)
     if seen:
-        notes.append(f"{seen} of {asked} origins do not count: the model was trained on rows that follow them")
+        notes.append(f"{_none_of(seen, asked)}: the model was trained on rows that follow them")
     if short:
-        notes.append(f"{short} of {asked} origins do not count: fewer than {_FEWEST} rows come before them")
+        notes.append(f"{_none_of(short, asked)}: fewer than {_FEWEST} rows come before them")
     learned = [one.name for one in tallies if not one.kept and one.seen]
     brief = [one.name for one in tallies if not one.kept and not one.seen]
     if learned:
-        notes.append(f"not scored: {name_series(learned)}: fewer than {steps} rows follow the training part")
+        notes.append(f"not scored: {name_series(learned)}: fewer than {counted(steps, 'row')} follow the training part")
     if brief:
-        notes.append(f"not scored: {name_series(brief)}: fewer than {steps} rows after {_FEWEST} of history")
+        notes.append(f"not scored: {name_series(brief)}: fewer than {counted(steps, 'row')} after {_FEWEST} of history")
     return notes
 
 
+def _none_of(count: int, asked: int) -> str:
+    return f"{count} of {counted(asked, 'origin')} {'does' if count == 1 else 'do'} not count"
+
+
 def _none_left(series: SeriesSet, tallies: Sequence[_Tally], steps: int, known: Mapping[str, float]) -> DataError:
-    learned = [one.name for one in tallies if one.seen]
+    learned, rows = [one.name for one in tallies if one.seen], counted(steps, "row")
     if not learned:
         longest = max(len(one) for one in series)
         return DataError(
-            f"no series is long enough to hold {steps} rows for a forecast and {_FEWEST} for its history: the longest "
+            f"no series is long enough to hold {rows} for a forecast and {_FEWEST} for its history: the longest "
             f"has {longest}; give a longer table or a shorter horizon"
         )
     last = series.scale.format(np.array([max(known[name] for name in learned)]))[0]
     return DataError(
         f"nothing is left that the model has not seen: it was trained on {name_series(learned)} up to {last}, and no "
-        f"origin from there on is followed by {steps} rows; give a file with later rows or a shorter horizon, or a run "
+        f"origin from there on is followed by {rows}; give a file with later rows or a shorter horizon, or a run "
         "that was fitted with a holdout"
     )

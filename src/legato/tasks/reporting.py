@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .. import plots
+from ..core.words import counted
 from ..data import SECONDS, Batch, Prediction, Series, SeriesSet
 from ..models import LatentODE, ObservedODE
 from ..training.metrics import rmse
@@ -112,7 +113,7 @@ def _pictures(
         yield plots.Picture(figure=_phase_figure(forecaster, model), title="Phase portrait", caption=caption)
     trained = getattr(forecaster, "trained_", None)
     if trained is not None and trained.losses:
-        caption = f"{trained.iterations} iterations; {trained.stopped}."
+        caption = f"{counted(trained.iterations, 'iteration')}; {trained.stopped}."
         yield plots.Picture(figure=plots.training_curve(trained.losses), title="Training", caption=caption)
         iterations = np.arange(1, len(trained.evaluations) + 1)
         panel = plots.EvaluationPanel("iteration", iterations, trained.evaluations)
@@ -319,11 +320,11 @@ def _model(forecaster: Forecaster) -> dict[str, str]:
     heldout: list[Forecast] = getattr(forecaster, "heldout_", [])
     counts = [len(one.later) for one in heldout] or [_count_ahead(one) for one in forecaster.series_]
     least, most = min(counts), max(counts)
-    steps = f"{most} step{'' if most == 1 else 's'}" if least == most else f"{least} to {most} steps"
+    steps = counted(most, "step") if least == most else f"{least} to {most} steps"
     model = forecaster.model_
     members = model.config()["members"]
     return {
-        "model": f"{model.name}, {members} member{'' if members == 1 else 's'}",
+        "model": f"{model.name}, {counted(members, 'member')}",
         "calendar": _calendar(forecaster),
         "forecast": f"{step_in_words(forecaster.series_)}, {steps}",
     }

@@ -115,13 +115,19 @@ def _lagged(column: Array, order: int) -> Array:
     return np.column_stack([np.ones(len(column) - order), *lags])
 
 
+def _not_observed(order: int) -> str:
+    if order == 1:
+        return "the last row was not observed, so it cannot be continued"
+    return f"the last {order} rows were not all observed, so they cannot be continued"
+
+
 def _fit_column(column: Array, order: int | None, name: str) -> Array:
     """Return (c, phi_1, ..., phi_p)."""
     chosen = _order_by_aic(column, name) if order is None else order
     if chosen >= len(column):
         raise NotApplicableError(name, f"{len(column)} rows are too few for order {chosen}")
     if np.isnan(column[-chosen:]).any():
-        raise NotApplicableError(name, f"the last {chosen} rows were not all observed, so they cannot be continued")
+        raise NotApplicableError(name, _not_observed(chosen))
     return _least_squares(_lagged(column, chosen), column[chosen:], name)[:, 0]
 
 

@@ -72,7 +72,7 @@ class QuadraticHarmonics:
 
 def _coefficients(terms: Array, times: Array, values: Array, period: float, name: str) -> Array:
     if times[-1] - times[0] < 2 * period * (1 - 1e-9):
-        reason = f"{name} was observed over {times[-1] - times[0]:.6g}, less than two periods of {period:.6g}"
+        reason = f"{name} spans {times[-1] - times[0]:.6g} in time, less than two periods of {period:.6g}"
         raise NotApplicableError(_NAME, reason)
     solution, _, rank, _ = np.linalg.lstsq(terms, values, rcond=1e-10)
     if rank < terms.shape[1]:

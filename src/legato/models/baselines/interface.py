@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...core.errors import InputError
+from ...core.words import counted
 
 __all__ = ["Baseline", "History", "NotApplicableError", "Predictor", "read_history"]
 
@@ -60,8 +61,7 @@ class History(NamedTuple):
         if not len(seen) or seen.min() < count:
             column = int(seen.argmin()) if len(seen) else 0
             have = int(seen[column]) if len(seen) else 0
-            plural = "" if have == 1 else "s"
-            reason = f"{self.name(column)} has {have} observation{plural}; it needs at least {count}"
+            reason = f"{self.name(column)} has {counted(have, 'observation')}; it needs at least {count}"
             raise NotApplicableError(baseline, reason)
 
 

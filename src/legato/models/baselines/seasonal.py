@@ -76,5 +76,5 @@ def _require_a_period(history: History, period: float) -> None:
         # n observations one spacing apart show n phases, so the last spacing counts as seen.
         seen = times[-1] - times[0] + np.median(np.diff(times))
         if seen < period * (1 - 1e-9):
-            reason = f"{history.name(index)} was observed over {seen:.6g}, less than one period of {period:.6g}"
+            reason = f"{history.name(index)} spans {seen:.6g} in time, less than one period of {period:.6g}"
             raise NotApplicableError(_NAME, reason)
