@@ -13,17 +13,19 @@ from .scores import show_scores
 
 __all__ = ["evaluate"]
 
+_Horizon = Annotated[
+    str | None, typer.Option("--horizon", help="How far each forecast goes: 24h, 12 steps.", show_default=False)
+]
+_Origins = Annotated[
+    int, typer.Option("--origins", min=1, help="How many times each series is forecast, one horizon apart.")
+]
+
 
 def evaluate(
     run: Run,
     file: File,
-    horizon: Annotated[
-        str | None,
-        typer.Option("--horizon", help="How far each forecast goes: 24h, 12 steps.", show_default=False),
-    ] = None,
-    origins: Annotated[
-        int, typer.Option("--origins", min=1, help="How many times each series is forecast, one horizon apart.")
-    ] = 1,
+    horizon: _Horizon = None,
+    origins: _Origins = 1,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
