@@ -48,6 +48,7 @@ def read(folder: Path, content: str | bytes, dialect: Dialect | None = None) -> 
         pytest.param(b"t,y\n1,2\n3,\xff\n", "encoding", 3, id="not UTF-8 in row 3"),
         pytest.param(b't,y\n1,2\n3,"4\n5,6\n', "quotes", 3, id="unclosed quote"),
         pytest.param(b'a,t,y\n5" x,1,2\n6" x,1,2\n', "quotes", 2, id="quotes inside cells"),
+        pytest.param(b'a\n5","\n6\n', "quotes", 2, id="an even number of quotes inside cells"),
     ],
 )
 def test_a_text_that_is_no_table_is_refused_with_its_row(

@@ -287,7 +287,7 @@ def _parse(data: bytes, records: _Records, *, delimiter: str, width: int) -> lis
     except arrow.ArrowInvalid as error:
         raise refuse("unreadable", f"the table cannot be split into cells: {error}", "export the file again") from None
     if table.num_rows + len(ragged) != len(records.lines):
-        row = _first_odd(data)
+        row = _first_quoted(data)
         raise refuse("quotes", "a quote inside a cell, so that rows cannot be told apart", _DOUBLE, rows=[row])
     if ragged:
         rows = [int(records.lines[number - 1]) for number, _ in ragged]
@@ -297,9 +297,11 @@ def _parse(data: bytes, records: _Records, *, delimiter: str, width: int) -> lis
     return [table.column(i) for i in range(width)]
 
 
-def _first_odd(data: bytes) -> int:
-    """Return the first line with an odd number of quotes: only such a line can break the pairing."""
-    return next(row for row, line in enumerate(data.split(b"\n"), start=1) if line.count(b'"') % 2)
+def _first_quoted(data: bytes) -> int:
+    """Return the first line with an odd number of quotes, or with any where all are even, as in `5",",6`."""
+    counts = [line.count(b'"') for line in data.split(b"\n")]
+    odd = (row for row, count in enumerate(counts, start=1) if count % 2)
+    return next(odd, next((row for row, count in enumerate(counts, start=1) if count), 1))
 
 
 def _body(data: bytes, records: _Records) -> Any:
