@@ -133,8 +133,9 @@ def test_the_unit_and_the_origin_of_time_do_not_matter(start: LatentODE, history
 def test_an_offset_far_larger_than_the_spread_does_not_matter(start: LatentODE, history: Batch) -> None:
     lifted = dataclasses.replace(history, values=[history.values[0] + 1e6])
     found = trained(lifted, 2)(lifted, [LATER]).mean[0] - 1e6
-    # Centred in float64 the data differ by 1e-10; in float32 they would by 0.06.
-    torch.testing.assert_close(found, start(history, [LATER]).mean[0], atol=1e-3, rtol=0)
+    # Centred in float64 the data differ by 1e-10, in float32 they would by 0.06. Adam's first updates have a size of
+    # their own, so what rounding turns where a gradient is nearly zero is seen in the third digit.
+    torch.testing.assert_close(found, start(history, [LATER]).mean[0], atol=2e-2, rtol=0)
 
 
 def test_several_series_share_one_model_and_do_not_meddle_with_each_other() -> None:
