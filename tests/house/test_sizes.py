@@ -12,10 +12,12 @@ STORE_ROOMS = {"common", "helper", "helpers", "misc", "util", "utils"}
 
 
 def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function, its docstring aside."""
-    docstring = ast.get_docstring(node, clean=False)
+    """Lines of a function's body: signature and docstring, which only grow with what there is to say, aside."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    if not body:
+        return 0
     assert node.end_lineno is not None
-    return node.end_lineno - node.lineno + 1 - (docstring.count("\n") + 1 if docstring else 0)
+    return node.end_lineno - body[0].lineno + 1
 
 
 def test_no_file_is_longer_than_500_lines() -> None:
@@ -24,7 +26,7 @@ def test_no_file_is_longer_than_500_lines() -> None:
     assert not long
 
 
-def test_no_function_is_longer_than_60_lines_its_docstring_aside() -> None:
+def test_no_body_of_a_function_is_longer_than_60_lines() -> None:
     long = {}
     for path in python_files():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -44,7 +46,7 @@ def test_test_files_have_unique_names() -> None:
     assert not sorted({name for name in names if names.count(name) > 1})
 
 
-def test_the_docstring_does_not_count_towards_a_function() -> None:
-    node = ast.parse('def f():\n    """One.\n\n    Two.\n    """\n    return 1\n').body[0]
+def test_signature_and_docstring_do_not_count_towards_a_function() -> None:
+    node = ast.parse('def f(\n    a,\n):\n    """One.\n\n    Two.\n    """\n    b = a\n    return b\n').body[0]
     assert isinstance(node, ast.FunctionDef)
     assert body_lines(node) == 2

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.norms import Tolerances
 from ..core.packing import Layout
+from ..solvers.demand import Demand
 
 __all__ = ["Clock", "Limits", "March", "StepRecord", "Task", "Ties"]
 
@@ -146,6 +147,11 @@ class Task:
     clock: Clock | None = None
     f0: Tensor | None = None
 
+    def demand(self, *, derivatives: int, limit: Any) -> Demand:
+        """Return what every step is asked for; without an error to weigh against, equations are solved to rounding."""
+        tolerances = self.tolerances if self.controller.adaptive else None
+        return Demand(self.layout.batch_dims, tolerances, derivatives, limit)
+
     def with_clock(self, clock: Clock) -> Task:
         """Return the task with other times as tensors."""
         return replace(self, clock=clock)
@@ -160,6 +166,8 @@ class StepRecord(NamedTuple):
         y0: the state at `t0`; None where it has been handed over to autograd.
         slots: for each output, what it kept of this step.
         ties: how the step's times depend on those of the solve.
+        history: what the step began with and could not derive, or None where it derived everything.
+        limit: beyond which time the step did not call the field: a number, or one entry per row.
         live: the mask of rows that had not failed, or None for all.
         rows: the indices of the rows that took this step, or None for all (independent steps).
     """
@@ -171,6 +179,8 @@ class StepRecord(NamedTuple):
     y0: Tensor | None
     slots: tuple[Any, ...]
     ties: Ties
+    history: tuple[Tensor, ...] | None
+    limit: Any
     live: Tensor | None = None
     rows: Tensor | None = None
 

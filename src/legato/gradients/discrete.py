@@ -7,6 +7,7 @@ derivative finds its way through them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -53,13 +54,23 @@ class _Held:
         self.engine, self.task, self.march = engine, replace(task, y0=task.y0.detach(), f0=None), march
         self.originals = originals
         self.values = march.values
-        self.states: list[Any] = [record.y0 for record in march.record]
-        march.record = [record._replace(y0=None) for record in march.record]
+        parts = [(record.y0, *(record.history or ())) for record in march.record]
+        self.states: list[Any] = [part for group in parts for part in group]
+        self.sizes = [len(group) for group in parts]
+        march.record = [record._replace(y0=None, history=None) for record in march.record]
         march.values = []
         self.count = len(self.values)
         self.device_type = task.y0.device.type
         self.autocast = torch.is_autocast_enabled(self.device_type)
         self.autocast_dtype = torch.get_autocast_dtype(self.device_type)
+
+    def grouped(self, parts: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return a list with an entry per stored tensor as one with a group of them per step."""
+        groups, place = [], 0
+        for size in self.sizes:
+            groups.append(parts[place : place + size])
+            place += size
+        return groups
 
     def release(self) -> tuple[list[Tensor], list[Tensor]]:
         """Hand over the values and the states."""
@@ -96,11 +107,11 @@ class _Discrete(torch.autograd.Function):
             found = held.engine.reverse(
                 task,
                 held.march,
-                outputs[held.count :],
+                held.grouped(outputs[held.count :]),
                 values,
                 inputs=fields,
                 originals=held.originals,
-                state_cotangents=cotangents[held.count :],
+                state_cotangents=held.grouped(cotangents[held.count :]),
                 create_graph=torch.is_grad_enabled(),
                 check=RefuseUnknown(fields),
             )

@@ -18,8 +18,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .tableau import Tableau
-
 __all__ = ["BufferSums", "ChainSums", "Sums", "TensorSums"]
 
 Weights = Sequence[float]
@@ -48,10 +46,15 @@ class Sums(Protocol):
 
 
 class BufferSums:
-    """Stages in one buffer, sums by one matrix-vector product; made once a solve."""
+    """Stages in one buffer, sums by one matrix-vector product; made once a solve.
 
-    def __init__(self, tableau: Tableau, like: Tensor, time_dtype: torch.dtype) -> None:
-        rows = tableau.total_stages
+    Arguments:
+        rows: the greatest number of stages.
+        like: a state.
+        time_dtype: the dtype of the field's time.
+    """
+
+    def __init__(self, rows: int, like: Tensor, time_dtype: torch.dtype) -> None:
         self._flat = like.new_empty((rows, like.numel()))
         self._slots = list(self._flat.view(rows, *like.shape).unbind(0))
         self._columns = [self._flat[:count].t() for count in range(rows + 1)]

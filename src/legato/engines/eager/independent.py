@@ -6,12 +6,14 @@ more. All arithmetic on times is in float64 tensors of one entry per row.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from ...core.status import Status
 from ...outputs.rows import RowStep
-from ...solvers.explicit import ExplicitStep
+from ...solvers.demand import Carry
 from ...solvers.sums import TensorSums
 from ..first_step import first_step
 from ..task import March, StepRecord, Task, Ties
@@ -39,11 +41,13 @@ class _IndependentMarch:
 
     def __init__(self, task: Task, graph: bool) -> None:
         self.task, self.graph = task, graph
+        self.derivatives = 2 if graph else 0
         self.term = task.term
         count, device = task.layout.rows, task.y0.device
         self.rows = torch.arange(count, device=device)
         self.all_active = True
-        self.t, self.y, self.carry = task.t0, task.y0, task.f0
+        self.t, self.y = task.t0, task.y0
+        self.carry: Carry = None
         self.sign = torch.where(task.t1 >= task.t0, 1.0, -1.0).to(torch.float64)
         self.size: Tensor  # from the first sizes on
         self.failures = torch.zeros(count, dtype=torch.int64, device=device)
@@ -94,7 +98,7 @@ class _IndependentMarch:
         dt = end - self.t  # as the clock takes it: rounding must not add up where time is large against the step
         to_the_end = lands & (knot > len(self.stops))
         ties = Ties(self.knot, torch.where(lands, knot, -1))
-        step, first = self._step(end, dt, lands, ties)
+        step = self._step(end, dt, lands, ties, target)
         error = self._error(step)
         verdict = task.controller.judge_rows(error, self.memory, order=task.solver.error_order or task.solver.order)
         at_floor = torch.minimum(size, dt.abs()) <= floor
@@ -108,8 +112,8 @@ class _IndependentMarch:
         calls = task.term.calls
         part = self.graph and index is not None
         if part and index is not None and len(index):
-            step = self._again(index, dt, ties)
-        self._advance(step, first, accept=accept, index=index, end=end, dt=dt, ties=ties)
+            step = self._again(index, dt, ties, target)
+        self._advance(step, accept=accept, index=index, end=end, dt=dt, ties=ties, limit=target)
         self.march.evaluations[self.rows[index] if part else self.rows] += task.term.calls - calls
         self.memory = verdict.memory
         if task.controller.adaptive:
@@ -120,8 +124,8 @@ class _IndependentMarch:
         self.after_jump = torch.where(accept, lands & self._is_jump(end), self.after_jump)
         self._settle(accept, error, at_floor=at_floor, done=accept & to_the_end)
 
-    def _step(self, end: Tensor, dt: Tensor, lands: Tensor, ties: Ties) -> tuple[ExplicitStep, Tensor]:
-        """Return the attempted step of the active rows and its first stage."""
+    def _step(self, end: Tensor, dt: Tensor, lands: Tensor, ties: Ties, limit: Tensor) -> Any:
+        """Return the attempted step of the active rows."""
         task = self.task
         begin = self._begin()
         finish = torch.where(lands & self._is_jump(end), beside_rows(end, self.t, self.term.time_dtype), end)
@@ -129,15 +133,15 @@ class _IndependentMarch:
         if self.graph and task.clock is not None:
             begin, finish, dt = task.clock.step(ties, begin, finish, dt, rows=None if self.all_active else self.rows)
         sums = TensorSums(self.y, self.term.time_dtype)
-        carry = self.carry
-        if carry is not None and bool(self.after_jump.any()):
-            carry = None
-        step = task.solver.step(self.term, begin, finish, self.y, carry, dt=dt, sums=sums)
+        if self.carry is not None and bool(self.after_jump.any()):
+            self.carry = None
+        demand = task.demand(derivatives=self.derivatives, limit=limit)
+        step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=dt, sums=sums, demand=demand)
         if task.solver.adaptive:
             step.complete()
-        return step, sums.stage(0)
+        return step
 
-    def _again(self, index: Tensor, dt: Tensor, ties: Ties) -> ExplicitStep:
+    def _again(self, index: Tensor, dt: Tensor, ties: Ties, limit: Tensor) -> Any:
         """Take the step again on the accepted rows alone, so that no gradient passes through a rejected one."""
         task = self.task
         begin, finish = (value[index] for value in self.field_times)
@@ -148,18 +152,26 @@ class _IndependentMarch:
             )
         part = self.term.rows(index)
         sums = TensorSums(y0, self.term.time_dtype)
-        return task.solver.step(part, begin, finish, y0, None, dt=size, sums=sums)
+        demand = task.demand(derivatives=self.derivatives, limit=limit[index])
+        return task.solver.step(part, begin, finish, y0, self._history(index), dt=size, sums=sums, demand=demand)
+
+    def _history(self, index: Tensor | None) -> Carry:
+        """Return the part of the carry that cannot be derived, of some rows or of all; None where there is none."""
+        if self.carry is None or not self.task.solver.history:
+            return None
+        parts = self.carry[: self.task.solver.history]
+        return parts if index is None else tuple(part[index] for part in parts)
 
     def _advance(
         self,
-        step: ExplicitStep,
-        first: Tensor,
+        step: Any,
         *,
         accept: Tensor,
         index: Tensor | None,
         end: Tensor,
         dt: Tensor,
         ties: Ties,
+        limit: Tensor,
     ) -> None:
         """Hand the accepted rows to the outputs and the record, and move them on; `index` is None where all are."""
         task = self.task
@@ -169,28 +181,47 @@ class _IndependentMarch:
             times = task.clock.times if self.graph and task.clock is not None else None
             slots = tuple(output.after(taken, times) for output in task.outputs)
             if task.keep:
-                self._record(slots, index, dt, ties)
+                self._record(slots, index, dt, ties, limit)
         if index is None:
             self.y, self.carry = step.y1, step.carry
         elif part:
             if len(index):
                 self.y = self.y.index_copy(0, index, step.y1)
-            self.carry = None
+            self.carry = self._merged(step, index)
         else:
-            column = accept.view(-1, *(1,) * (self.y.dim() - 1))
-            self.y = torch.where(column, step.y1, self.y)
-            self.carry = None if step.carry is None else torch.where(column, step.carry, first)
+            self.y = _choose(accept, step.y1, self.y)
+            self.carry = self._chosen(step, accept)
         self.t = torch.where(accept, end, self.t)
 
-    def _record(self, slots: tuple, index: Tensor | None, dt: Tensor, ties: Ties) -> None:
+    def _chosen(self, step: Any, accept: Tensor) -> Carry:
+        """Return what the accepted rows hand on and the others begin again with."""
+        onward, again = step.carry, step.retry
+        if onward is None or again is None:
+            return None
+        return tuple(_choose(accept, new, old) for new, old in zip(onward, again, strict=True))
+
+    def _merged(self, step: Any, index: Tensor) -> Carry:
+        """Return the history after a step of the accepted rows alone; the others keep theirs."""
+        count = self.task.solver.history
+        if not count:
+            return None
+        if not len(index):
+            return self._history(None)
+        start = self.task.solver.start if self.carry is None else None
+        old = self.carry if start is None else start(self.term, self._column(self._begin()), self.y)
+        assert old is not None
+        return tuple(was.index_copy(0, index, now) for was, now in zip(old[:count], step.carry[:count], strict=True))
+
+    def _record(self, slots: tuple, index: Tensor | None, dt: Tensor, ties: Ties, limit: Tensor) -> None:
         """Keep what the transpose of the accepted rows' step needs."""
         begin, finish = self.field_times
         rows = None if index is None and self.all_active else self.rows
-        parts: tuple = (begin, finish, dt, self.y, rows, *ties)
+        parts: tuple = (begin, finish, dt, self.y, limit, rows, *ties)
         if index is not None:
             parts = tuple(None if part is None else part[index] for part in parts)
-        t0, t1, size, y0, rows, *masks = parts
-        self.record.append(StepRecord(self.task.term, t0, t1, size, y0, slots, Ties(*masks), rows=rows))
+        t0, t1, size, y0, limit, rows, *masks = parts
+        history = self._history(index) if self.carry is not None else None
+        self.record.append(StepRecord(self.task.term, t0, t1, size, y0, slots, Ties(*masks), history, limit, rows=rows))
 
     def _settle(self, accept: Tensor, error: Tensor, *, at_floor: Tensor, done: Tensor) -> None:
         """Let the rows leave that are done or beyond help."""
@@ -206,6 +237,8 @@ class _IndependentMarch:
         code = torch.full_like(self.rows, int(Status.SUCCESS))
         code = torch.where(stuck, int(Status.TIME_RESOLUTION if coarse else Status.DT_MIN), code)
         code = torch.where(nonfinite, int(Status.NONFINITE), code)
+        if self.unsolved is not None:
+            code = torch.where(nonfinite & self.unsolved, int(Status.NEWTON_DIVERGED), code)
         failed = nonfinite | stuck
         self.march.component[self.rows] = torch.where(failed, self.worst, self.march.component[self.rows])
         self._leave(leaving, code)
@@ -225,7 +258,7 @@ class _IndependentMarch:
         self.t, self.y, self.sign = self.t[index], self.y[index], self.sign[index]
         self.failures, self.after_jump = self.failures[index], self.after_jump[index]
         self.knot = self.knot[index]
-        self.carry = None if self.carry is None else self.carry[index]
+        self.carry = None if self.carry is None else tuple(part[index] for part in self.carry)
         if hasattr(self, "memory"):
             self.memory = tuple(part[index] for part in self.memory)
             self.size = self.size[index]
@@ -234,14 +267,16 @@ class _IndependentMarch:
         if len(index):
             self.term = self.task.term.rows(self.rows)
 
-    def _error(self, step: ExplicitStep) -> Tensor:
-        """Return the error norm of every active row; NaN where its new state is not finite."""
+    def _error(self, step: Any) -> Tensor:
+        """Return the error norm of every active row; NaN where its new state is not finite or not solved for."""
         task = self.task
         with torch.no_grad():
             flat = step.y1.reshape(len(self.rows), -1)
+            self.unsolved = None if step.failed is None else step.failed & flat.isfinite().all(1)
             if not task.solver.adaptive:
                 self.worst = (~flat.isfinite()).int().argmax(1) if flat.shape[1] else torch.zeros_like(self.rows)
-                return torch.where(flat.isfinite().all(1), 0.0, torch.nan).double()
+                good = flat.isfinite().all(1) if step.failed is None else flat.isfinite().all(1) & ~step.failed
+                return torch.where(good, 0.0, torch.nan).double()
             tolerances = task.tolerances
             if not self.all_active:
                 tolerances = tolerances.rows(self.rows, task.layout.rows)
@@ -253,30 +288,34 @@ class _IndependentMarch:
                 if size.shape[1]
                 else torch.zeros_like(self.rows)
             )
-            return torch.as_tensor(task.solver.combine(tuple(task.measure(part) for part in scaled))).double()
+            norms = torch.as_tensor(task.solver.combine(tuple(task.measure(part) for part in scaled))).double()
+            return norms if step.failed is None else torch.where(step.failed, torch.nan, norms)
 
     def _first_sizes(self) -> None:
         """Set each row's first step size: given, the controller's, or Hairer's."""
         task = self.task
-        limits, sums, calls = task.limits, TensorSums(self.y, self.term.time_dtype), task.term.calls
-
-        def at(t: Tensor) -> Tensor:
-            return sums.times(t, t, torch.zeros_like(t), (0.0,))[0]
-
+        limits, calls = task.limits, task.term.calls
+        recorded = self.graph and task.clock is not None
+        begin = self._column(self._begin())
+        slope = None if task.f0 is None else task.f0[self.rows]
+        if slope is not None:
+            self.carry = task.solver.start(self.term, begin, self.y, slope)
         if limits.dt0 is not None or not task.controller.adaptive:
             size = limits.dt0 if limits.dt0 is not None else task.controller.dt
             self.size = torch.full_like(self.t, size)
         else:
-            if self.carry is None and not (self.graph and task.clock is not None):
-                self.carry = task.solver.start(self.term, at(self._begin()), self.y)
+            if slope is None:
+                with torch.set_grad_enabled(torch.is_grad_enabled() and not recorded):
+                    slope = self.term.field(begin, self.y)
+            if self.carry is None and not recorded:
+                self.carry = task.solver.start(self.term, begin, self.y, slope)
             with torch.no_grad():
-                y0 = self.y.detach()
-                f0 = task.solver.start(self.term, at(self._begin()), y0) if self.carry is None else self.carry.detach()
+                y0, f0 = self.y.detach(), slope.detach()
 
                 def advance(h: Tensor) -> Tensor:
                     dt = self.sign * h
                     column = dt.view(-1, *(1,) * (y0.dim() - 1)).to(y0.real.dtype)
-                    return self.term.field(at(self.t + dt), y0 + column * f0)
+                    return self.term.field(self._column(self.t + dt), y0 + column * f0)
 
                 tolerances = task.tolerances
                 if not self.all_active:
@@ -307,6 +346,10 @@ class _IndependentMarch:
         before_end = inside & ((stop - end) * self.sign < 0)
         return torch.where(before_end, stop, end), torch.where(before_end, place + 1, last)
 
+    def _column(self, t: Tensor) -> Tensor:
+        """Return one time per row as the field takes it, `(rows, 1, ...)`."""
+        return t.to(self.term.time_dtype).view(-1, *(1,) * (self.y.dim() - 1))
+
     def _begin(self) -> Tensor:
         """Return where the field sees the next step begin: just beside a jump, never on it."""
         end = self.task.t1[self.rows]
@@ -331,3 +374,8 @@ class _IndependentMarch:
         if controller.adaptive:
             return coarse
         return coarse | (controller.dt < torch.minimum(10 * finest, length))
+
+
+def _choose(accept: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Return the rows of `new` that are accepted and those of `old` that are not."""
+    return torch.where(accept.view(-1, *(1,) * (new.dim() - 1)), new, old)

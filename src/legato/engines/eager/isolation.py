@@ -50,7 +50,7 @@ class Ledger:
 
 
 def find_offenders(step: Any, scaled: Tensor, *, live: Tensor, batch_dims: int, at_floor: Status) -> Offenders | None:
-    """Return the rows that fail an attempt: the non-finite ones, else those whose error is above 1.
+    """Return the rows that fail an attempt: the non-finite ones, else the unsolved, else those with an error above 1.
 
     Arguments:
         step: the attempt.
@@ -66,6 +66,8 @@ def find_offenders(step: Any, scaled: Tensor, *, live: Tensor, batch_dims: int, 
     finite = (scaled.isfinite() & step.y1.isfinite()).reshape(rows, -1).all(dim=1)
     bad = live & ~finite
     status = Status.NONFINITE
+    if not bad.any() and step.failed is not None:
+        bad, status = live & step.failed, Status.NEWTON_DIVERGED
     if not bad.any():
         bad, status = live & (row_norms(scaled, batch_dims) > 1), at_floor
     if not bad.any():

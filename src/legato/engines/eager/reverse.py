@@ -7,7 +7,8 @@ way. With :math:`\bar y_{n+1}` the cotangent of a step's end and :math:`\bar v_n
     (\bar y_n, \bar p) \mathrel{+}= (\bar y_{n+1}, \bar v_n)\,
     \frac{\partial(\Phi, v_n)}{\partial(y_n, p)}(t_n, \Delta t_n, y_n),
 
-one vector-Jacobian product a step, of a step computed again from its stored state. The step sizes are frozen:
+one vector-Jacobian product a step, of a step computed again from its stored state. Where a method hands on a history,
+that is a part of the state. The step sizes are frozen:
 :math:`t_n = t_0 + \sum \Delta t`, and only the size of the step that lands on the end depends on the times.
 """
 
@@ -44,12 +45,12 @@ class Cotangents(NamedTuple):
 def reverse(
     task: Task,
     march: March,
-    states: Sequence[Tensor],
+    states: Sequence[Sequence[Tensor]],
     values: Sequence[Tensor | None],
     *,
     inputs: Sequence[Tensor],
     originals: Sequence[Tensor],
-    state_cotangents: Sequence[Tensor | None] = (),
+    state_cotangents: Sequence[Sequence[Tensor | None]] = (),
     create_graph: bool = False,
     check: Callable[[Sequence[Tensor], Sequence[Tensor]], None],
 ) -> Cotangents:
@@ -58,7 +59,7 @@ def reverse(
     Arguments:
         task: the task that was marched.
         march: its record.
-        states: the state at the start of each accepted step.
+        states: what each accepted step began with: the state, and the history that it could not derive.
         values: the cotangent of each output's value, or None.
         inputs: tensors that the field uses, each to get a cotangent.
         originals: the same as the field holds them; other objects where hooks on saved tensors gave `inputs`.
@@ -69,10 +70,10 @@ def reverse(
     sweep = _Sweep(task, inputs, originals, create_graph=create_graph, check=check)
     sweep.begin(task.y0, march)
     for place in reversed(range(len(march.record))):
-        record = march.record[place]
-        sweep.visit(record, states[place], values)
-        sweep.came_from(record, states[place])
-        sweep.add_to_state(record.rows, state_cotangents[place] if state_cotangents else None)
+        record, (state, *history) = march.record[place], states[place]
+        sweep.visit(record, state, history, values)
+        sweep.came_from(record, state)
+        sweep.add_to_states(record.rows, state_cotangents[place] if state_cotangents else ())
     sweep.visit_start(march, values)
     return sweep.end()
 
@@ -96,17 +97,26 @@ class _Sweep:
 
     def begin(self, like: Tensor, march: March) -> None:
         self.cotangent = torch.zeros_like(like)
+        self.memory: list[Tensor | None] = [None] * self.task.solver.history
         self.moved = False
         self.expected, self.live = march.final, march.live
         self.worst = torch.zeros((), dtype=torch.float64, device=like.device)
 
-    def add_to_state(self, rows: Tensor | None, part: Tensor | None) -> None:
-        """Add the cotangent of a stored state, where it has one."""
-        if part is not None:
-            self.cotangent = self.cotangent + part if rows is None else self.cotangent.index_add(0, rows, part)
+    def add_to_states(self, rows: Tensor | None, parts: Sequence[Tensor | None]) -> None:
+        """Add the cotangents of a stored state and its history, where they have one."""
+        for place, part in enumerate(parts):
+            if part is None:
+                continue
             self.moved = True
+            if place == 0:
+                self.cotangent = self.cotangent + part if rows is None else self.cotangent.index_add(0, rows, part)
+            else:
+                old = self._of_rows(place - 1, rows)
+                self._put_memory(place - 1, rows, part if old is None else old + part, like=part)
 
-    def visit(self, record: StepRecord, state: Tensor, values: Sequence[Tensor | None]) -> None:
+    def visit(
+        self, record: StepRecord, state: Tensor, history: Sequence[Tensor], values: Sequence[Tensor | None]
+    ) -> None:
         """Pass one step backwards."""
         task = self.task
         kept = [
@@ -118,32 +128,70 @@ class _Sweep:
             return
         with torch.enable_grad():
             y0, inputs = self._sources(state)
+            past = [self._own(part) if part.is_floating_point() else part for part in history]
             times = self._times(record)
             copies = {id(old): new for old, new in zip(self.originals, inputs, strict=True) if old is not new}
             with Swapped(copies) if copies else nullcontext():
-                step = self._step(record, y0, times, copies)
+                step = self._step(record, y0, past, times, copies)
                 wanted = None if times is None else times.save
                 results = [step.y1, *(output.emit(step, slots, wanted) for output, slots, _ in kept)]
+                handed = self._handed_on(step, record.rows)
         self._compare(record, y0, step.y1)
         end = self.cotangent if record.rows is None else self.cotangent[record.rows]
-        sources = [y0, *inputs, *(() if times is None else times.leaves)]
+        moving = [part for part in past if part.is_floating_point()]
+        sources = [y0, *moving, *inputs, *(() if times is None else times.leaves)]
+        results += [value for value, _ in handed]
         self.check(results, sources)
         if not any(result.requires_grad for result in results):
             return
         found = torch.autograd.grad(
             results,
             sources,
-            [end, *(part for _, _, part in kept)],
+            [end, *(part for _, _, part in kept), *(part for _, part in handed)],
             allow_unused=True,
             create_graph=self.create_graph,
         )
         own = found[0] if found[0] is not None else torch.zeros_like(state)
         self.cotangent = own if record.rows is None else self.cotangent.index_copy(0, record.rows, own)
         self.moved = True
-        count = len(self.inputs)
-        self._accumulate(self.sums, found[1 : count + 1])
+        self._remember(record, past, found[1 : 1 + len(moving)])
+        first, count = 1 + len(moving), len(self.inputs)
+        self._accumulate(self.sums, found[first : first + count])
         if self.clock is not None:
-            self._accumulate(self.clock, found[count + 1 :])
+            self._accumulate(self.clock, found[first + count :])
+
+    def _handed_on(self, step: Any, rows: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+        """Return the parts of the history that the step hands on and that have a cotangent, with it."""
+        wanted = [(place, self._of_rows(place, rows)) for place in range(len(self.memory))]
+        if all(part is None for _, part in wanted):
+            return []
+        return [(step.carry[place], part) for place, part in wanted if part is not None]
+
+    def _remember(self, record: StepRecord, past: Sequence[Tensor], found: Sequence[Tensor | None]) -> None:
+        """Go back to the cotangents of the history that the step began with; none where it derived its own."""
+        parts = iter(found)
+        for place in range(len(self.memory)):
+            given = past[place] if past else None
+            part = next(parts) if given is not None and given.is_floating_point() else None
+            if record.rows is None:
+                self.memory[place] = part
+            elif part is not None or self.memory[place] is not None:
+                like: Any = given if given is not None else self._of_rows(place, record.rows)
+                self._put_memory(place, record.rows, torch.zeros_like(like) if part is None else part, like=like)
+
+    def _of_rows(self, place: int, rows: Tensor | None) -> Tensor | None:
+        """Return the cotangent of a part of the history, of some rows or of all."""
+        part = self.memory[place]
+        return part if part is None or rows is None else part[rows]
+
+    def _put_memory(self, place: int, rows: Tensor | None, part: Tensor, *, like: Any) -> None:
+        if rows is None:
+            self.memory[place] = part
+            return
+        whole = self.memory[place]
+        if whole is None:
+            whole = like.new_zeros((self.task.layout.rows, *like.shape[1:]))
+        self.memory[place] = whole.index_copy(0, rows, part)
 
     def came_from(self, record: StepRecord, state: Tensor) -> None:
         """Go back to the state at which a step began: what the step before must have ended at."""
@@ -194,11 +242,21 @@ class _Sweep:
         source that has a history, and every one where the sweep itself is differentiated, is a copy of its own.
         """
         if self.create_graph:
-            return state.view_as(state), [tensor.view_as(tensor) for tensor in self.inputs]
+            return self._own(state), [tensor.view_as(tensor) for tensor in self.inputs]
         inputs = [tensor if tensor.is_leaf else tensor.detach().requires_grad_() for tensor in self.inputs]
-        return state.detach().requires_grad_(), inputs
+        return self._own(state), inputs
 
-    def _step(self, record: StepRecord, y0: Tensor, times: _Times | None, copies: Mapping[int, Tensor]) -> Any:
+    def _own(self, tensor: Tensor) -> Tensor:
+        return tensor.view_as(tensor) if self.create_graph else tensor.detach().requires_grad_()
+
+    def _step(
+        self,
+        record: StepRecord,
+        y0: Tensor,
+        past: Sequence[Tensor],
+        times: _Times | None,
+        copies: Mapping[int, Tensor],
+    ) -> Any:
         task = self.task
         term = record.term.with_copies(copies) if copies else record.term
         term = term.fresh() if record.rows is None else term.rows(record.rows)
@@ -209,7 +267,9 @@ class _Sweep:
             t0, t1, dt = record.t0, record.t1, record.dt
             tensors = isinstance(dt, Tensor)
             sums = TensorSums(y0, term.time_dtype) if tensors else ChainSums(term.time_dtype, y0.device)
-        return task.solver.step(term, t0, t1, y0, None, dt=dt, sums=sums)
+        carry = tuple(past) if past else None
+        demand = task.demand(derivatives=2 if self.create_graph else 1, limit=record.limit)
+        return task.solver.step(term, t0, t1, y0, carry, dt=dt, sums=sums, demand=demand)
 
     def _times(self, record: StepRecord) -> _Times | None:
         """Return the step's times as functions of fresh copies of the clock's, or None without a clock."""

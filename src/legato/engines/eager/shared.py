@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...core.status import Status
+from ...solvers.demand import Carry
 from ...solvers.sums import BufferSums, ChainSums, Sums, TensorSums
 from ..first_step import first_step
 from ..task import March, StepRecord, Task, Ties
@@ -42,12 +43,13 @@ class _SharedMarch:
     def __init__(self, task: Task, graph: bool) -> None:
         self.task = task
         self.term = task.term
+        self.derivatives = 2 if graph else 0
         self.tensor_times = graph and task.clock is not None
         self.save_times = task.clock.times if graph and task.clock is not None else None
         self.sums = _make_sums(task, graph)
         self.sign = 1.0 if task.t1 >= task.t0 else -1.0
         self.t, self.y = task.t0, task.y0
-        self.carry: Tensor | None = task.f0
+        self.carry: Carry = None
         self.ledger = Ledger(task.layout.rows, task.t0, task.y0.device)
         self.live: Tensor | None = None
         self.steps = self.accepted = self.failures = 0
@@ -61,6 +63,8 @@ class _SharedMarch:
         self.stores = [store for store, _ in begun]
         targets = [*task.stops, task.t1]
         if task.t1 != task.t0 and self._resolvable():
+            if task.f0 is not None:
+                self.carry = task.solver.start(self.term, self._time(self._begin()), self.y, task.f0)
             self.size = self._first_size()
             self.memory = task.controller.start()
             self.knot = 0
@@ -97,7 +101,9 @@ class _SharedMarch:
         t0, t1 = self._field_times(end, lands)
         ties = Ties(self.knot, self.knot + 1 if lands else -1)
         begin, finish, span = self._as_tensors(t0, t1, dt, ties)
-        step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=span, sums=self.sums)
+        demand = task.demand(derivatives=self.derivatives, limit=target)
+        carry = self.carry
+        step = task.solver.step(self.term, begin, finish, self.y, carry, dt=span, sums=self.sums, demand=demand)
         self.steps += 1
         if self.task.solver.adaptive:
             step.complete()
@@ -106,7 +112,7 @@ class _SharedMarch:
         self.memory = verdict.memory
         forced = task.limits.force and size <= floor * (1 + 1e-9) and math.isfinite(error)
         if not ((verdict.accept and math.isfinite(error)) or forced):
-            self.carry = self.sums.stage(0)
+            self.carry = step.retry
             self._refuse(step, error, factor=verdict.factor, size=abs(dt), at_floor=min(size, abs(dt)) <= floor)
             return False
         slots = tuple(
@@ -114,7 +120,8 @@ class _SharedMarch:
             for output, store in zip(task.outputs, self.stores, strict=True)
         )
         if task.keep:
-            self.record.append(StepRecord(self.term, t0, t1, dt, self.y, slots, ties, self.live))
+            history = None if carry is None else carry[: task.solver.history]
+            self.record.append(StepRecord(self.term, t0, t1, dt, self.y, slots, ties, history, target, self.live))
         self.accepted += 1
         self.failures = 0
         self.t, self.y, self.carry = end, step.y1, step.carry
@@ -173,8 +180,13 @@ class _SharedMarch:
         with torch.no_grad():
             scaled = self._scaled(step)
             if not self.task.solver.adaptive:
-                return 0.0 if bool(scaled[0].isfinite().all()) else math.nan
+                solved = scaled[0].isfinite().all()
+                if step.failed is not None:
+                    solved = solved & ~(step.failed & self.ledger.live).any()
+                return 0.0 if bool(solved) else math.nan
             norms = self.task.solver.combine(tuple(self.task.measure(error) for error in scaled))
+            if step.failed is not None:
+                norms = torch.where(step.failed & self.ledger.live, torch.inf, norms)
             if norms.dim() and self.live is not None:
                 norms = norms[self.ledger.live]
             return float(norms.amax() if norms.dim() else norms)
@@ -194,12 +206,15 @@ class _SharedMarch:
         if not task.controller.adaptive:
             return float(task.controller.dt)
         longest = min(abs(task.t1 - task.t0), task.limits.dt_max)
+        begin = self._time(self._begin())
+        slope = task.f0
+        if slope is None:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.tensor_times):
+                slope = self.term.field(begin, self.y)
         if self.carry is None and not self.tensor_times:
-            self.carry = task.solver.start(self.term, self._time(self._begin()), self.y)
+            self.carry = task.solver.start(self.term, begin, self.y, slope)
         with torch.no_grad():
-            y0 = self.y.detach()
-            f0 = self.carry
-            f0 = task.solver.start(self.term, self._time(self._begin()), y0) if f0 is None else f0.detach()
+            y0, f0 = self.y.detach(), slope.detach()
 
             def advance(h: Tensor) -> Tensor:
                 dt = self.sign * float(h)
@@ -262,7 +277,7 @@ class _SharedMarch:
 def _make_sums(task: Task, graph: bool) -> Sums:
     time_dtype = task.term.time_dtype
     if not graph and task.y0.is_contiguous():
-        return BufferSums(task.solver.tableau, task.y0, time_dtype)
+        return BufferSums(task.solver.slopes, task.y0, time_dtype)
     if graph and task.clock is not None:
         return TensorSums(task.y0, time_dtype)
     return ChainSums(time_dtype, task.y0.device)
