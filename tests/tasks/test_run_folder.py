@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from legato.core import files
 from legato.core.errors import DataError, InputError, ModelFileError, OptionError
+from legato.data.frames import write_csv
 from legato.tasks import Forecaster, RunFolder
 
 TENSORS = {"b": torch.arange(3.0), "a": torch.tensor([[1, 2]]), "c": torch.tensor(2.5, dtype=torch.float64)}
@@ -289,10 +290,12 @@ def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_taken_only_by_force_which_spares_what_is_not_of_a_run(run: Path) -> None:
     (run / "mine.txt").write_text("mine")
+    (run / "forecast-of-mine.csv").write_text("time,wind\n1,2\n")
+    write_csv(run / "forecast-2-steps.csv", Forecaster.load(run).predict(steps=2).to_pydict())
     with pytest.raises(InputError, match=r"exists already .* force=True replaces"):
         RunFolder(run).create()
     RunFolder(run).create(force=True)
-    assert [path.name for path in run.iterdir()] == ["mine.txt"]
+    assert {path.name for path in run.iterdir()} == {"mine.txt", "forecast-of-mine.csv"}
     with pytest.raises(InputError, match="exists already"):
         RunFolder(run).create()
 
@@ -303,6 +306,7 @@ def test_a_save_replaces_a_run_only_when_forced_and_then_what_the_other_weights_
     drawn = ("forecast.csv", "forecast.svg", "report.html")
     for name in (*drawn, "mine.txt"):
         (run / name).write_text(name)
+    write_csv(run / "forecast-1-step.csv", Forecaster.load(run).predict(steps=1).to_pydict())
     other = Forecaster(time="year", model="observed", members=1, seed=1).fit(pd.DataFrame(cycle))
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     with pytest.raises(InputError, match="exists already and is not empty; force=True replaces"):
@@ -322,6 +326,21 @@ def test_a_forced_fit_that_is_refused_leaves_the_run_as_it_was(
     with pytest.raises(DataError):
         Forecaster(time="year", **changes).fit(pd.DataFrame(cycle)[:rows], run=run, force=True)
     assert {path.name: path.read_bytes() for path in run.iterdir()} == saved
+
+
+@pytest.mark.parametrize("name", ["forecast.csv", "history.parquet", "forecast-2-steps.csv"])
+@pytest.mark.parametrize("options", [{"force": True}, {"resume": True}], ids=str)
+def test_a_table_that_the_run_would_replace_is_refused_and_stays(
+    run: Path, name: str, options: dict[str, bool]
+) -> None:
+    (run / "model.safetensors").unlink()  # as an interrupted fit leaves it
+    write_csv(run / "forecast.csv", {"time": [1, 2], "hare": [3, 4]})
+    columns = {"time": [1], "variable": ["a"], "mean": [2], **{f"0.{place}": [3] for place in range(1, 10)}}
+    write_csv(run / "forecast-2-steps.csv", columns)
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    with pytest.raises(InputError, match="is a file of the run folder .* name another folder"):
+        Forecaster(time="time").fit(run / name, run=run, **options)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
 def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ class Forecaster:
         Raises:
             OptionError: a setting that cannot be meant.
             DataError: the table cannot be read as it stands.
-            InputError: `run` holds a run already, or with `resume` a finished one.
+            InputError: `run` holds a run already, with `resume` a finished one, or the table as one of its files.
             ModelFileError: with `resume`, the checkpoint is damaged or belongs to another fit.
         """
         check_settings(self.get_params())
@@ -155,6 +155,7 @@ class Forecaster:
         folder = None if run is None else RunFolder(run)
         if folder is not None:
             folder.check_free(force=force, resume=resume)
+            folder.check_source(table)
         series = read_series(
             table,
             time=self.time,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,9 @@ from safetensors.torch import save
 from ..core.errors import InputError, ModelFileError, OptionError
 from ..core.files import write_whole
 
-__all__ = ["DRAWN", "FORMAT", "RunFolder"]
+__all__ = ["FORMAT", "RunFolder"]
 
 FORMAT = 1
-DRAWN = ("forecast.csv", "forecast.svg", "report.html")
-"""What is made by a model that is there already."""
 
 
 class RunFolder:
@@ -64,8 +63,23 @@ class RunFolder:
                 f"the fit in {self.path} is finished, so there is nothing to go on with; force=True fits anew"
             )
 
+    def check_source(self, table: Any) -> None:
+        """Refuse a table that is itself a file which the run replaces or removes.
+
+        Raises:
+            InputError: it is one.
+        """
+        if not isinstance(table, str | os.PathLike) or not self.path.is_dir():
+            return
+        source = Path(os.fsdecode(table))
+        if source.exists() and any(path.samefile(source) for path in self._own_files()):
+            raise InputError(
+                f"{source} is a file of the run folder {self.path}, and the fit would replace it; name another folder "
+                "for the run, or copy the table elsewhere"
+            )
+
     def create(self, *, force: bool = False, resume: bool = False) -> RunFolder:
-        """Make the folder; with `force` remove the files of a run that is there.
+        """Make the folder; with `force` remove the files of a run that is there, and no other.
 
         Raises:
             InputError, OptionError: see `check_free`.
@@ -73,9 +87,22 @@ class RunFolder:
         self.check_free(force=force, resume=resume)
         self.path.mkdir(parents=True, exist_ok=True)
         if force:
-            for name in _FILES:
-                (self.path / name).unlink(missing_ok=True)
+            for path in self._own_files():
+                path.unlink(missing_ok=True)
         return self
+
+    def remove_drawn(self) -> None:
+        """Remove what a model that is there was asked for: forecasts, pictures and the report."""
+        for path in (*map(self.file, _DRAWN), *self._forecasts()):
+            path.unlink(missing_ok=True)
+
+    def _own_files(self) -> list[Path]:
+        """Return the run's files that are there."""
+        return [path for path in (*map(self.file, _FILES), *self._forecasts()) if path.is_file()]
+
+    def _forecasts(self) -> list[Path]:
+        """Return what `legato forecast` wrote here, told from tables of others by the header."""
+        return [path for path in self.path.glob("forecast-*.csv") if path.is_file() and _is_forecast(path)]
 
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files."""
@@ -160,12 +187,20 @@ class RunFolder:
         return config
 
 
+def _is_forecast(path: Path) -> bool:
+    with path.open("rb") as opened:
+        return opened.readline(_LONGEST_HEADER).strip().endswith(_HEADER)
+
+
+_HEADER = b"time,variable,mean,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"
+_LONGEST_HEADER = 200
+_DRAWN = ("forecast.csv", "forecast.svg", "report.html")
 _FILES = (
     "model.safetensors",
     "config.json",
     "metrics.json",
     "log.jsonl",
     "history.parquet",
-    *DRAWN,
+    *_DRAWN,
     "checkpoint.safetensors",
 )

@@ -16,7 +16,7 @@ from ..training.loop import Trained
 from ..version import __version__
 from .evaluation import Evaluation
 from .run_config import check_config, check_model
-from .run_folder import DRAWN, FORMAT, RunFolder
+from .run_folder import FORMAT, RunFolder
 from .settings import check_settings, settings_from_json, settings_to_json
 
 __all__ = ["TOLD", "SavedRun", "read_run", "write_run"]
@@ -61,8 +61,9 @@ def write_run(folder: RunFolder, run: SavedRun) -> None:
         folder.write_lines("log.jsonl", lines)
     write_history(folder.file("history.parquet"), run.series)
     if before not in (None, folder.digest("model.safetensors")):
-        for name in (*DRAWN, *(["log.jsonl"] if run.trained is None else [])):
-            folder.file(name).unlink(missing_ok=True)
+        folder.remove_drawn()
+        if run.trained is None:
+            folder.file("log.jsonl").unlink(missing_ok=True)
     folder.file("checkpoint.safetensors").unlink(missing_ok=True)
 
 
