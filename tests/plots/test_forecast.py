@@ -63,6 +63,8 @@ def test_the_split_is_a_line_with_a_name_on_either_side() -> None:
     assert [text.get_text() for text in axes.texts] == ["◂ trained on", "held out ▸"]
     left, right = (text.xy[0] for text in axes.texts)
     assert left == right == 1905.5
+    ahead = forecast_picture([panel(held_out=None)]).axes[0]
+    assert [text.get_text() for text in ahead.texts] == ["◂ trained on", "forecast ▸"]
 
 
 def test_dates_put_the_split_among_the_dates() -> None:

@@ -161,6 +161,30 @@ def test_of_several_series_the_best_the_median_and_the_worst_are_drawn(reported:
     assert len(panels(report)) == 3
 
 
+def test_the_best_and_the_worst_series_are_the_same_in_other_units(reported: Any, cycle: Cycle) -> None:
+    parts = [pd.DataFrame({**cycle, "site": name}) for name in "abc"]
+    for place, part in enumerate(parts):
+        part.loc[12:, "hare"] *= 1 + place
+        part.loc[12:, "lynx"] *= 1 + 0.1 * (2 - place)
+    table = pd.concat(parts)
+    shown = [panels(reported(fit(table.assign(lynx=table.lynx * unit), series="site"))) for unit in (1.0, 1000.0)]
+    assert shown[0] == shown[1]
+    assert shown[0][0] == "hare, best series (a)"
+    assert shown[0][-1] == "lynx, worst series (c)"
+
+
+def test_a_forecast_of_the_future_is_drawn_in_months_of_the_calendar_where_the_series_is_monthly(
+    reported: Any,
+) -> None:
+    months = pd.date_range("2020-01-01", periods=24, freq="MS")
+    table = pd.DataFrame({"month": months, "x": 2 + np.sin(np.arange(24))})
+    made = fit(table, time="month", holdout=None)
+    (axes,) = reported(made).pictures[0].figure.axes
+    (line,) = (line for line in axes.lines if line.get_label() == "forecast")
+    expected = made.predict(steps=4)["time"].to_numpy()
+    assert np.asarray(line.get_xdata(), dtype="datetime64[s]")[-1] == expected[-1].astype("datetime64[s]")
+
+
 def test_a_loaded_run_is_reported_with_its_scores(reported: Any, cycle: Cycle, tmp_path: Path) -> None:
     made = fit(pd.DataFrame(cycle), model="latent", holdout=3)
     report = reported(Forecaster.load(made.save(tmp_path / "run")))

@@ -57,7 +57,7 @@ class ForecastPanel:
         fit: the model over the training part.
         forecast: the mean, or another centre, of the forecast.
         bands: intervals around it.
-        split: the time between training and held-out part, of the kind of the other times.
+        split: the time between training and held-out part, or where the forecast begins, of the kind of the others.
         others: forecasts to compare with, by name.
     """
 
@@ -179,7 +179,8 @@ def _frame(
         words: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
         words |= {"color": QUIET, "fontsize": 9.5, "va": "bottom"}
         axes.annotate("◂ trained on", (split, 1.0), (-6, 3), ha="right", **words)
-        axes.annotate("held out ▸", (split, 1.0), (6, 3), ha="left", **words)
+        after = "forecast ▸" if panel.held_out is None else "held out ▸"
+        axes.annotate(after, (split, 1.0), (6, 3), ha="left", **words)
 
 
 def _mark_size(panel: ForecastPanel) -> float:

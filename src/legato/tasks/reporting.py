@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from ..data import SECONDS, Batch, Prediction, Series, SeriesSet
 from ..models import LatentODE, ObservedODE
 from ..training.metrics import rmse
 from ..version import __version__
-from .evaluation import Evaluation, Forecast, Score
+from .evaluation import Evaluation, Forecast, Score, training_deviations
 from .forecaster import Forecaster
-from .horizons import step_in_words
+from .horizons import forecast_grids, step_in_words
 
 __all__ = ["forecast_figure", "report_run", "versions"]
 
@@ -188,8 +189,8 @@ def _panel(
 
 def _ahead(forecaster: Forecaster, one: Series) -> Forecast:
     """Return a forecast of the future of one series, where nothing was held out."""
-    step = float(np.median(np.diff(one.times) if len(one) > 1 else forecaster.series_.gaps))
-    times = one.times[-1] + step * np.arange(1, _count_ahead(one) + 1)
+    fitted = forecaster.series_
+    times = forecast_grids(replace(fitted, series=(one,)), fitted, steps=_count_ahead(one))[0]
     prediction = forecaster.model_(Batch.from_series([one], dtype=torch.float64), [torch.tensor(times)])
     empty = Series(
         id=one.id,
@@ -208,10 +209,12 @@ def _count_ahead(one: Series) -> int:
 
 
 def _representatives(forecasts: Sequence[Forecast]) -> list[tuple[str, Forecast]]:
-    """Return the forecast of a single series, or the best, the median and the worst of several."""
+    """Return the forecast of a single series, or the best, the median and the worst of several, whatever the units."""
     if len(forecasts) == 1:
         return [("", forecasts[0])]
-    errors = [rmse(one.later.values, one.mean) for one in forecasts]
+    scales = training_deviations(one.history for one in forecasts)
+    scales = np.where(scales > 0, scales, 1.0)
+    errors = [rmse(one.later.values / scales, one.mean / scales) for one in forecasts]
     if not np.isfinite(errors).any():
         return [(f", {one.history.id}", one) for one in forecasts[:_MOST_PANELS]]
     chosen = plots.representatives(np.nan_to_num(errors, nan=np.inf))
