@@ -86,6 +86,23 @@ def test_bad_data_end_with_3_and_leave_no_folder(legato: Run, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("rows", "advice"), [(1, "move the cut, or add rows"), (3, "needs at least 12 in one"), (20, "hold nothing out")], ids=str
+)
+def test_what_cannot_be_fitted_or_scored_names_the_file_and_what_to_do(
+    legato: Run, tmp_path: Path, rows: int, advice: str
+) -> None:
+    table = tmp_path / "short.csv"
+    lines = [f"{row % 10 + 10 * (row // 10)},{row // 10},{row % 3}" for row in range(rows)]
+    table.write_text("\n".join(["t,who,y", *lines, ""]))
+    options = ("--series", "who", "--target", "y", *(("--test-from", "10") if rows > 3 else ()))
+    ended = legato("fit", table, "--time", "t", *options, "-o", tmp_path / "run")
+    assert ended.code == 3
+    assert ended.err.startswith("error: short.csv: ")
+    assert advice in ended.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ("--model", "lateen"),

@@ -139,7 +139,7 @@ def test_each_series_may_be_forecast_at_its_own_times(cycle: Cycle) -> None:
     assert np.allclose(found["mean"][1:], alone["mean"][4:], rtol=1e-3)
     for wrong, words in (
         ({12: [1920], 9: [1920]}, r"times for the series '12', not in the history, which holds the series '9', '10'"),
-        ({9: [1920], 10: [1915]}, "1915 is not after the last time of the series '10'"),
+        ({9: [1920], 10: [1915]}, "1915 is not after the last time of the series '10'; give"),
         ({9: [1920], 10: []}, "holds no time"),
         ({}, "holds no time"),
     ):

@@ -328,6 +328,13 @@ def test_a_forced_fit_that_is_refused_leaves_the_run_as_it_was(
     assert {path.name: path.read_bytes() for path in run.iterdir()} == saved
 
 
+def test_an_interrupted_fit_is_no_model_and_says_how_to_go_on(run: Path) -> None:
+    (run / "model.safetensors").rename(run / "checkpoint.safetensors")
+    (run / "config.json").unlink()
+    with pytest.raises(ModelFileError, match=r"holds an interrupted fit and no model yet; .* resume=True"):
+        Forecaster.load(run)
+
+
 @pytest.mark.parametrize("name", ["forecast.csv", "history.parquet", "forecast-2-steps.csv"])
 @pytest.mark.parametrize("options", [{"force": True}, {"resume": True}], ids=str)
 def test_a_table_that_the_run_would_replace_is_refused_and_stays(
@@ -338,7 +345,7 @@ def test_a_table_that_the_run_would_replace_is_refused_and_stays(
     columns = {"time": [1], "variable": ["a"], "mean": [2], **{f"0.{place}": [3] for place in range(1, 10)}}
     write_csv(run / "forecast-2-steps.csv", columns)
     before = {path.name: path.read_bytes() for path in run.iterdir()}
-    with pytest.raises(InputError, match="is a file of the run folder .* name another folder"):
+    with pytest.raises(InputError, match=r"is a file of the run folder .* name another folder"):
         Forecaster(time="time").fit(run / name, run=run, **options)
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 

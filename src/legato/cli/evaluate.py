@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..data.finding import naming
 from ..tasks import Forecaster
 from .options import Debug, File, Json, Run, length
 from .output import session
@@ -38,6 +40,7 @@ def evaluate(
     with session("evaluate", as_json=json, debug=debug) as output:
         forecaster = Forecaster.load(run)
         far = None if horizon is None else length(horizon)
-        values = forecaster.evaluate(file, horizon=far, origins=origins).to_dict()
+        with naming(Path(file).name):
+            values = forecaster.evaluate(file, horizon=far, origins=origins).to_dict()
         show_scores(output, values)
         output.result({"run": str(run), "file": file, **values})

@@ -10,6 +10,7 @@ import typer
 from ..core.errors import OptionError
 from ..core.words import counted
 from ..data import duration_seconds
+from ..data.finding import naming
 from ..data.frames import write_csv
 from ..tasks import Forecaster
 from ..tasks.reporting import report_run
@@ -124,7 +125,7 @@ def fit(
         far = None if horizon is None else length(horizon)
         run = Path("runs") / Path(file).stem if out is None else out
         limit = _LIMIT if max_time is None else f"; --max-time stops it after {max_time}"
-        with fitting(output, run, force=force, resume=resume, limit=limit) as progress:
+        with fitting(output, run, force=force, resume=resume, limit=limit) as progress, naming(Path(file).name):
             forecaster.fit(file, run=run, force=force, resume=resume, horizon=far, progress=progress)
             progress(1, 1, "drawing the report")
             _write(forecaster, run, far, title=Path(file).stem, command=command_line(context))

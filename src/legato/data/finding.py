@@ -95,11 +95,15 @@ class TableError(DataError):
 
 @contextmanager
 def naming(file: str) -> Iterator[None]:
-    """Name the file in an error of the body that is about a table."""
+    """Name the file in an error of the body that is about a table, once."""
     try:
         yield
     except TableError as error:
         raise TableError(error.finding, error.file or file) from error.__cause__
+    except DataError as error:
+        text = str(error)
+        named = text if file in text else f"{file}: {text}"
+        raise DataError(named, row=error.row, column=error.column) from error.__cause__
 
 
 Rows = Sequence[int] | np.ndarray

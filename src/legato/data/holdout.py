@@ -63,7 +63,7 @@ def split_series(
     described = f"train: {_span(train)}; test: {_span(test)} ({words[named[0]]})"
     if len(train) == 0 or len(test) == 0:
         side = "before" if len(train) == 0 else "after"
-        raise refuse("empty-split", f"no row lies {side} the cut ({words[named[0]]})", "move the cut")
+        raise refuse("empty-split", f"no row lies {side} the cut ({words[named[0]]})", "move the cut, or add rows")
     return SeriesSplit(train=train, test=test, description=described)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from ..core.errors import DataError
 from ..data import SECONDS, Batch, Finding, SeriesSet, TimeScale
-from ..data.finding import Severity
+from ..data.finding import Severity, TableError
 from ..models import MODELS, TimeFacts
 from .settings import split_off
 
@@ -28,8 +28,8 @@ def fit_problems(series: SeriesSet, *, holdout: float = _HOLDOUT) -> tuple[Findi
     """
     try:
         split = split_off(series, holdout)
-    except DataError as error:
-        return (_finding("error", f"nothing is left to train on: {error}", "add rows"),)
+    except TableError as error:
+        return (_finding("error", f"nothing is left to train on: {error.finding.message}", "add rows"),)
     assert split is not None, "a share is held out"
     batch = Batch.from_series(split.train, dtype=torch.float64)
     reasons: list[DataError] = []

@@ -196,7 +196,7 @@ def _times(series: Sequence[Series] | SeriesSet, scale: TimeScale, at: Any, fart
     if early:
         raise InputError(
             f"a forecast is of later times, and {scale.format(times[:1])[0]} is not after the last time "
-            f"of the series {early[0]!r}; give later times"
+            f"of {name_series(early)}; give later times"
         )
     if times[-1] - min(one.times[-1] for one in series) > farthest * (1 + 1e-9):
         raise InputError(

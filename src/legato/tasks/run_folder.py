@@ -96,6 +96,12 @@ class RunFolder:
         for path in (*map(self.file, _DRAWN), *self._forecasts()):
             path.unlink(missing_ok=True)
 
+    def _without(self, name: str) -> str:
+        """Say what a folder is that lacks a file."""
+        if self.file("checkpoint.safetensors").exists() and not self.file("model.safetensors").exists():
+            return f"{self.path} holds an interrupted fit and no model yet; the fit goes on with resume=True"
+        return f"{self.path} is no run folder: it has no {name}. `legato fit` makes one"
+
     def _own_files(self) -> list[Path]:
         """Return the run's files that are there."""
         return [path for path in (*map(self.file, _FILES), *self._forecasts()) if path.is_file()]
@@ -127,7 +133,7 @@ class RunFolder:
         try:
             return json.loads(self.file(name).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ModelFileError(f"{self.path} is no run folder: it has no {name}. `legato fit` makes one") from None
+            raise ModelFileError(self._without(name)) from None
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ModelFileError(f"{self.file(name)} is damaged: {error}") from None
 
