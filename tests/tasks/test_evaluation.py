@@ -163,6 +163,10 @@ def test_mase_is_over_the_neighbours_and_the_series_that_there_are() -> None:
     found = evaluate_forecasts(said, ["a"], description="")
     assert found.scores["a"][0].mase == pytest.approx((3 + 2) / 2)
     assert scores(found)["last"].mase == pytest.approx((1 / 1 + 89 / 2) / 2)
+    said_of_it = "MASE of a leaves out the series 'irregular', 'constant': irregular or constant, so no yardstick"
+    assert found.notes == (said_of_it,)
+    for same in (said[:2], said[2:]):  # of all, or of none
+        assert not evaluate_forecasts(same, ["a"], description="").notes
 
 
 def test_mase_is_on_each_target_s_own_grid() -> None:

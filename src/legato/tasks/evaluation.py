@@ -155,10 +155,12 @@ def evaluate_forecasts(
     """
     rivals = ask_rivals([(one.history, one.later) for one in forecasts], period=period, extra=extra or {})
     cells, found = _cells(forecasts, rivals, targets)
+    naive = np.stack([_naive_scales(one.history) for one in forecasts])
+    found += _mase_notes(forecasts, naive, cells, targets)
     plain = np.ones(len(targets))
     scores, verdicts = {}, {}
     for column, name in enumerate(targets):
-        scores[name] = _scores(forecasts, rivals, cells & (np.arange(len(targets)) == column), plain)
+        scores[name] = _scores(forecasts, rivals, cells & (np.arange(len(targets)) == column), plain, naive)
         verdicts[name] = _verdict(scores[name], "RMSE", _ROUNDING * _size(forecasts, [column], plain))
     overall = next((name for name in targets if scores[name][0].total), targets[0])
     if deviations is None:
@@ -168,7 +170,7 @@ def evaluate_forecasts(
     pooled = np.flatnonzero(cells.any(axis=0) & ~constant).tolist()
     if len(pooled) > 1:
         overall = "all" if shared_unit else "all, scaled"
-        scores[overall] = _scores(forecasts, rivals, cells & ~constant, scales)
+        scores[overall] = _scores(forecasts, rivals, cells & ~constant, scales, naive)
         rounding = _ROUNDING * _size(forecasts, pooled, scales)
         wins = sum(verdicts[name].startswith("wins") for name in targets)
         verdicts[overall] = (
@@ -231,7 +233,22 @@ def _cells(
     return cells, notes
 
 
-def _scores(forecasts: Sequence[Forecast], rivals: Mapping[str, Rival], cells: Array, scales: Array) -> list[Score]:
+def _mase_notes(forecasts: Sequence[Forecast], naive: Array, cells: Array, targets: Sequence[str]) -> list[str]:
+    """Say which series a target's MASE leaves out, where it is not over all that have a score."""
+    notes = []
+    for column, name in enumerate(targets):
+        scored = {one.history.id for one, there in zip(forecasts, cells[:, column], strict=True) if there}
+        measured = cells[:, column] & np.isfinite(naive[:, column])
+        without = scored - {one.history.id for one, there in zip(forecasts, measured, strict=True) if there}
+        if 0 < len(without) < len(scored):
+            ordered = [one.history.id for one in forecasts if one.history.id in without]
+            notes.append(f"MASE of {name} leaves out {name_series(ordered)}: irregular or constant, so no yardstick")
+    return notes
+
+
+def _scores(
+    forecasts: Sequence[Forecast], rivals: Mapping[str, Rival], cells: Array, scales: Array, naive: Array
+) -> list[Score]:
     """Return the scores of the model and of every baseline that applies to all cells, in units of the scales."""
     columns = np.flatnonzero(cells.any(axis=0))
     if not len(columns):
@@ -244,7 +261,6 @@ def _scores(forecasts: Sequence[Forecast], rivals: Mapping[str, Rival], cells: A
         np.where(chosen & one.later.mask, one.later.values, np.nan)
         for one, chosen in zip(forecasts, cells, strict=True)
     ]
-    naive = [_naive_scales(one.history, columns) for one in forecasts]
     levels = sorted(forecasts[0].quantiles)
     seen, mean = joined(truth), [one.mean for one in forecasts]
     bands = np.stack([joined(one.quantiles[level] for one in forecasts) for level in levels])
@@ -268,10 +284,10 @@ def _scores(forecasts: Sequence[Forecast], rivals: Mapping[str, Rival], cells: A
     return listed
 
 
-def _naive_scales(history: Series, columns: Array) -> Array:
+def _naive_scales(history: Series) -> Array:
     """Return `(d,)`, the mean absolute difference of rows one step apart on each target's grid; NaN without one."""
     scales = np.full(history.values.shape[1], np.nan)
-    for column in columns:
+    for column in range(len(scales)):
         values, mask = history.values[:, column], history.mask[:, column]
         seen = History(history.times[mask], values[mask, None], np.ones((int(mask.sum()), 1), dtype=bool))
         try:
@@ -284,7 +300,7 @@ def _naive_scales(history: Series, columns: Array) -> Array:
     return scales
 
 
-def _mase(truth: Sequence[Array], predicted: Sequence[Array], naive: Sequence[Array]) -> float:
+def _mase(truth: Sequence[Array], predicted: Sequence[Array], naive: Array) -> float:
     """Return the mean over forecasts of their scaled errors; see `Score`."""
     values = []
     for seen, guess, scale in zip(truth, predicted, naive, strict=True):
