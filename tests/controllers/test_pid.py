@@ -60,8 +60,8 @@ class Scripted(ExplicitRungeKutta):
         self.errors = list(errors)
         self.attempts: list[tuple[float, float]] = []
 
-    def step(self, term: Any, t0: Any, t1: Any, y0: Tensor, carry: Any, *, dt: Any, sums: Any) -> Any:
-        step = super().step(term, t0, t1, y0, carry, dt=dt, sums=sums)
+    def step(self, term: Any, t0: Any, t1: Any, y0: Tensor, carry: Any, *, dt: Any, **given: Any) -> Any:
+        step = super().step(term, t0, t1, y0, carry, dt=dt, **given)
         self.attempts.append((float(t0), float(dt)))
         return Attempt(step, self.errors[len(self.attempts) - 1])
 

@@ -22,6 +22,7 @@ class Status(IntEnum):
     TIME_RESOLUTION = 6
     NEWTON_DIVERGED = 7
     TIMEOUT = 8
+    MAX_EVALUATIONS = 9
 
     @property
     def good(self) -> bool:
@@ -47,5 +48,8 @@ _ADVICE = {
     Status.TIME_RESOLUTION: "the time's dtype cannot tell one step from the next: pass time_dtype=torch.float64, or "
     "measure time from the start of the interval in larger units",
     Status.NEWTON_DIVERGED: "the implicit stage equations did not converge: reduce dt0, or supply the field's Jacobian",
-    Status.TIMEOUT: "the time budget of the solve ran out",
+    Status.TIMEOUT: "used max_time before the end: raise max_time, loosen rtol/atol, or, if the steps stay tiny while "
+    "the solution is smooth, take an implicit solver",
+    Status.MAX_EVALUATIONS: "used max_evaluations before the end: raise max_evaluations, loosen rtol/atol, or take a "
+    "solver with fewer evaluations a step; tiny steps along a smooth solution ask for an implicit one",
 }

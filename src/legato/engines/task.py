@@ -25,6 +25,9 @@ class Limits(NamedTuple):
         dt_max: the greatest step size.
         max_steps: the greatest number of attempts, per row.
         force: whether a step at `dt_min` is accepted whatever its error.
+        max_evaluations: the number of field evaluations after which no attempt begins: of the march under shared steps,
+            per row under independent ones; None means no such bound.
+        deadline: the reading of `time.monotonic()` after which no attempt begins; None means no such bound.
     """
 
     dt0: float | None = None
@@ -32,6 +35,8 @@ class Limits(NamedTuple):
     dt_max: float = float("inf")
     max_steps: int = 10_000
     force: bool = False
+    max_evaluations: int | None = None
+    deadline: float | None = None
 
 
 class Ties(NamedTuple):

@@ -27,7 +27,8 @@ from ..solve import solve
 __all__ = ["NeuralODE"]
 
 _OPTIONS = (
-    *("solver", "rtol", "atol", "norm", "steps", "controller", "dt0", "dt_min", "dt_max", "max_steps", "force_dt_min"),
+    *("solver", "rtol", "atol", "norm", "steps", "controller", "dt0", "dt_min", "dt_max"),
+    *("max_steps", "max_evaluations", "max_time", "force_dt_min"),
     *("stops", "jumps", "batch_dims", "args_batched", "time_dtype", "gradient", "engine", "on_failure"),
 )
 
@@ -50,8 +51,9 @@ class NeuralODE(nn.Module):
             any callable; a module may also be of the state alone, `f(y)`. It must give the same result for the same
             input: put dropout and batch statistics outside it, or pass `gradient="direct"`.
         t: the span `(t0, t1)` of a call without times, two numbers; t1 may be below t0.
-        solver, rtol, atol, norm, steps, controller, dt0, dt_min, dt_max, max_steps, force_dt_min, stops, jumps,
-            batch_dims, args_batched, time_dtype, gradient, engine, on_failure: as in `legato.solve`.
+        solver, rtol, atol, norm, steps, controller, dt0, dt_min, dt_max, max_steps, max_evaluations, max_time,
+            force_dt_min, stops, jumps, batch_dims, args_batched, time_dtype, gradient, engine,
+            on_failure: as in `legato.solve`.
 
     Attributes:
         stats: the counts of the last solve, or None before it; `stats.evaluations` holds the field evaluations of each
@@ -90,6 +92,8 @@ class NeuralODE(nn.Module):
         dt_min: float | None = None,
         dt_max: float | None = None,
         max_steps: int = 10_000,
+        max_evaluations: int | None = None,
+        max_time: float | None = None,
         force_dt_min: bool = False,
         stops: Sequence[float] = (),
         jumps: Sequence[float] = (),
@@ -116,6 +120,7 @@ class NeuralODE(nn.Module):
         self.rtol, self.atol, self.norm = rtol, atol, norm
         self.dt0, self.dt_min, self.dt_max = dt0, dt_min, dt_max
         self.max_steps, self.force_dt_min = max_steps, force_dt_min
+        self.max_evaluations, self.max_time = max_evaluations, max_time
         self.steps, self.stops, self.jumps = steps, tuple(stops), tuple(jumps)
         self.batch_dims, self.args_batched, self.time_dtype = batch_dims, args_batched, time_dtype
         self.gradient, self.on_failure = gradient, on_failure

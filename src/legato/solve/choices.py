@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -89,6 +90,8 @@ def choose_method(
     dt_min: float | None,
     dt_max: float | None,
     max_steps: int,
+    max_evaluations: int | None,
+    max_time: float | None,
     force_dt_min: bool,
     stops: Sequence[float],
     jumps: Sequence[float],
@@ -101,7 +104,14 @@ def choose_method(
     chosen = choose_solver(solver)
     control = choose_controller(controller, chosen, dt0)
     limits = _limits(
-        dt0=dt0, dt_min=dt_min, dt_max=dt_max, max_steps=max_steps, force_dt_min=force_dt_min, controller=control
+        dt0=dt0,
+        dt_min=dt_min,
+        dt_max=dt_max,
+        max_steps=max_steps,
+        max_evaluations=max_evaluations,
+        max_time=max_time,
+        force_dt_min=force_dt_min,
+        controller=control,
     )
     forced = (*stops, *(control.given if isinstance(control, Grid) else ()))
     return Method(chosen, control, limits, _times(forced, "stops"), _times(jumps, "jumps"), _moving((*forced, *jumps)))
@@ -130,16 +140,16 @@ def choose_tolerances(rtol: Any, atol: Any, layout: Layout, like: Tensor) -> Tol
 
 
 def _times(given: Sequence[float], name: str) -> tuple[float, ...]:
-    times = tuple(float(time.detach() if isinstance(time, Tensor) else time) for time in given)
-    if not all(math.isfinite(time) for time in times):
+    times = tuple(float(one.detach() if isinstance(one, Tensor) else one) for one in given)
+    if not all(math.isfinite(one) for one in times):
         raise InputError(f"{name} must hold finite times; got {times}")
     return times
 
 
 def _moving(times: Sequence[Any]) -> Tensor | None:
-    if not any(isinstance(time, Tensor) and time.requires_grad for time in times):
+    if not any(isinstance(one, Tensor) and one.requires_grad for one in times):
         return None
-    return torch.stack([torch.as_tensor(time, dtype=torch.float64).reshape(()) for time in times])
+    return torch.stack([torch.as_tensor(one, dtype=torch.float64).reshape(()) for one in times])
 
 
 def _limits(
@@ -148,6 +158,8 @@ def _limits(
     dt_min: float | None,
     dt_max: float | None,
     max_steps: int,
+    max_evaluations: int | None,
+    max_time: float | None,
     force_dt_min: bool,
     controller: Any,
 ) -> Limits:
@@ -159,12 +171,18 @@ def _limits(
         raise InputError(f"dt_min = {dt_min} is above dt_max = {dt_max}")
     if not (isinstance(max_steps, int) and max_steps >= 1):
         raise InputError(f"max_steps is a whole number of at least 1, so that every solve ends; got {max_steps!r}")
+    if max_evaluations is not None and not (isinstance(max_evaluations, int) and max_evaluations >= 1):
+        raise InputError(f"max_evaluations is a whole number of at least 1, or None; got {max_evaluations!r}")
+    if max_time is not None and not (isinstance(max_time, int | float) and max_time > 0):
+        raise InputError(f"max_time is a number of seconds above zero, or None; got {max_time!r}")
     return Limits(
         dt0=None if dt0 is None or not controller.adaptive else float(dt0),
         dt_min=None if dt_min is None else float(dt_min),
         dt_max=math.inf if dt_max is None else float(dt_max),
         max_steps=int(max_steps),
         force=bool(force_dt_min),
+        max_evaluations=max_evaluations,
+        deadline=None if max_time is None else time.monotonic() + max_time,
     )
 
 

@@ -48,6 +48,8 @@ def solve(
     dt_min: float | None = None,
     dt_max: float | None = None,
     max_steps: int = 10_000,
+    max_evaluations: int | None = None,
+    max_time: float | None = None,
     force_dt_min: bool = False,
     stops: Sequence[float] = (),
     jumps: Sequence[float] = (),
@@ -82,6 +84,9 @@ def solve(
             methods without an error estimate.
         dt0, dt_min, dt_max: the first, least and greatest step size, above zero.
         max_steps: the greatest number of attempted steps.
+        max_evaluations: the number of field evaluations after which no step is attempted: of the whole solve under
+            shared steps, per sample under independent ones. None is no such bound.
+        max_time: the wall-clock seconds of the solve after which no step is attempted. None is no such bound.
         force_dt_min: accept steps at `dt_min` whatever their error.
         stops: times at which a step must end; 0-d tensors and 1-D ones may carry a gradient, here and in `jumps`.
         jumps: times at which the field jumps; steps end there and the field is never called on the jump itself.
@@ -122,6 +127,8 @@ def solve(
         dt_min=dt_min,
         dt_max=dt_max,
         max_steps=max_steps,
+        max_evaluations=max_evaluations,
+        max_time=max_time,
         force_dt_min=force_dt_min,
         stops=stops,
         jumps=jumps,

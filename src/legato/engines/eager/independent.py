@@ -17,27 +17,22 @@ from ...solvers.demand import Carry
 from ...solvers.sums import TensorSums
 from ..first_step import first_step
 from ..task import March, StepRecord, Task, Ties
+from .budget import Budget
 from .clock import beside_rows, row_resolution
 
-__all__ = ["march_independent"]
+__all__ = ["IndependentMarch"]
 
 _LANDING = 1 - 1e-8
 _NONFINITE_ATTEMPTS = 20
 
 
-def march_independent(task: Task, *, graph: bool) -> March:
-    """March every row from its own `t0` to its own `t1`.
+class IndependentMarch:
+    """The state of one march of every row from its own `t0` to its own `t1`; its tensors have an entry per active row.
 
     Arguments:
         task: what to do; times are float64 tensors `(rows,)`.
         graph: whether autograd records the march (the `direct` gradient).
     """
-    with torch.set_grad_enabled(graph):
-        return _IndependentMarch(task, graph).run()
-
-
-class _IndependentMarch:
-    """The state of one march; tensors without `whole` in their name have an entry per active row."""
 
     def __init__(self, task: Task, graph: bool) -> None:
         self.task, self.graph = task, graph
@@ -57,6 +52,7 @@ class _IndependentMarch:
         self.after_jump = self._is_jump(task.t0)
         self.knot = torch.zeros(count, dtype=torch.int64, device=device)
         self.record: list[StepRecord] = []
+        self.budget = Budget(task.limits)
         self.march = March(
             values=[],
             status=torch.full((count,), int(Status.RUNNING), dtype=torch.int8, device=device),
@@ -68,21 +64,38 @@ class _IndependentMarch:
             final=task.y0.detach().clone(),
         )
 
-    def run(self) -> March:
-        task, march = self.task, self.march
-        initial = tuple(output.start(task.t0, task.y0) for output in task.outputs)
+    def begin(self) -> None:
+        """Do what comes before the first attempt."""
+        task = self.task
+        self.march.initial = tuple(output.start(task.t0, task.y0) for output in task.outputs)
         self._leave(task.t0 == task.t1, Status.SUCCESS)
         self._leave(self._unresolvable(), Status.TIME_RESOLUTION)
         if len(self.rows):
             self._first_sizes()
             self.memory = task.controller.start_rows(self.t)
-        while len(self.rows):
-            if self.attempts >= task.limits.max_steps:
-                self._leave(torch.ones_like(self.rows, dtype=torch.bool), Status.MAX_STEPS)
-            else:
-                self._attempt()
+
+    @property
+    def going(self) -> bool:
+        """Whether any row is still on its way."""
+        return len(self.rows) > 0
+
+    def advance(self) -> None:
+        """Make one attempt with every active row that has something left to spend on it."""
+        spent = self.budget.spent(steps=self.attempts)
+        if spent is not None:
+            self._leave(torch.ones_like(self.rows, dtype=torch.bool), spent)
+            return
+        rows = self.budget.spent_rows(self.march.evaluations[self.rows])
+        if rows is not None:
+            self._leave(rows, Status.MAX_EVALUATIONS)
+        if len(self.rows):
+            self._attempt()
+
+    def finish(self) -> March:
+        """Return what the march produced."""
+        task, march = self.task, self.march
         march.values = [output.finish(task.y0) for output in task.outputs]
-        march.record, march.initial = self.record, initial
+        march.record = self.record
         return march
 
     def _attempt(self) -> None:

@@ -17,28 +17,23 @@ from ...solvers.demand import Carry
 from ...solvers.sums import BufferSums, ChainSums, Sums, TensorSums
 from ..first_step import first_step
 from ..task import March, StepRecord, Task, Ties
+from .budget import Budget
 from .clock import beside, resolution
 from .isolation import Ledger, find_offenders, without_rows
 
-__all__ = ["march_shared"]
+__all__ = ["SharedMarch"]
 
 _LANDING = 1 - 1e-8
 _NONFINITE_ATTEMPTS = 20
 
 
-def march_shared(task: Task, *, graph: bool) -> March:
-    """March from `t0` to `t1`.
+class SharedMarch:
+    """The state of one march from `t0` to `t1`; every method is one thing that happens to it.
 
     Arguments:
         task: what to do.
         graph: whether autograd records the march (the `direct` gradient).
     """
-    with torch.set_grad_enabled(graph):
-        return _SharedMarch(task, graph).run()
-
-
-class _SharedMarch:
-    """The state of one march; every method is one thing that happens to it."""
 
     def __init__(self, task: Task, graph: bool) -> None:
         self.task = task
@@ -56,23 +51,39 @@ class _SharedMarch:
         self.frozen_at = 0
         self.after_jump = task.t0 in task.jumps
         self.record: list[StepRecord] = []
+        self.budget = Budget(task.limits)
+        self.targets = [*task.stops, task.t1]
+        self.knot = 0
 
-    def run(self) -> March:
+    def begin(self) -> None:
+        """Do what comes before the first attempt."""
         task = self.task
         begun = [output.start(task.t0, task.y0) for output in task.outputs]
-        self.stores = [store for store, _ in begun]
-        targets = [*task.stops, task.t1]
-        if task.t1 != task.t0 and self._resolvable():
-            if task.f0 is not None:
-                self.carry = task.solver.start(self.term, self._time(self._begin()), self.y, task.f0)
-            self.size = self._first_size()
-            self.memory = task.controller.start()
-            self.knot = 0
-            while self.knot < len(targets) and self._any_live():
-                if self.steps - self.frozen_at >= task.limits.max_steps:
-                    self._close(self.ledger.live, Status.MAX_STEPS)
-                elif self._attempt(targets[self.knot]):
-                    self.knot += 1
+        self.stores, self.initial = [store for store, _ in begun], tuple(slots for _, slots in begun)
+        if task.t1 == task.t0 or not self._resolvable():
+            self.knot = len(self.targets)
+            return
+        if task.f0 is not None:
+            self.carry = task.solver.start(self.term, self._time(self._begin()), self.y, task.f0)
+        self.size = self._first_size()
+        self.memory = task.controller.start()
+
+    @property
+    def going(self) -> bool:
+        """Whether any row is still on its way."""
+        return self.knot < len(self.targets) and self._any_live()
+
+    def advance(self) -> None:
+        """Make one attempt, or close the rows if there is nothing left to spend on it."""
+        spent = self.budget.spent(steps=self.steps - self.frozen_at, evaluations=self.term.calls)
+        if spent is not None:
+            self._close(self.ledger.live, spent)
+        elif self._attempt(self.targets[self.knot]):
+            self.knot += 1
+
+    def finish(self) -> March:
+        """Return what the march produced."""
+        task = self.task
         self._close(self.ledger.live, Status.SUCCESS)
         ledger = self.ledger
         return March(
@@ -86,7 +97,7 @@ class _SharedMarch:
             final=self.y.detach(),
             live=self.live,
             record=self.record,
-            initial=tuple(slots for _, slots in begun),
+            initial=self.initial,
         )
 
     def _attempt(self, target: float) -> bool:
