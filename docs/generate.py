@@ -71,8 +71,10 @@ def _listed(catalogue: Catalogue[Any], *, most: int = 14) -> str:
 
 def _solvers() -> str:
     header = ("name", "order", "embedded", "stages", "first same as last", "dense order", "stable to", "what for")
-    rows = [(f"`{name}`", *_numbers(solver.tableau), SOLVERS.summary(name)) for name, solver in SOLVERS.items()]
-    sources = [f"- `{name}`: {solver.tableau.name}. {solver.tableau.source}" for name, solver in SOLVERS.items()]
+    rows = [(f"`{name}`", *_numbers(solver), SOLVERS.summary(name)) for name, solver in SOLVERS.items()]
+    sources = [
+        f"- `{name}`: {solver.name}. {getattr(solver, 'tableau', solver).source}" for name, solver in SOLVERS.items()
+    ]
     return f"""
 # Solvers
 
@@ -81,12 +83,12 @@ step size, or `controller=`.
 
 {_table(header, rows, right=range(1, 7))}
 
-Embedded: the order of the solution that the error is estimated with. Dense order: inside a step of size h the
-interpolant is wrong by O(h^(q+1)); +n counts the evaluations that it needs beyond the stages, spent only on steps that
-are looked into (a +1 is f(t1, y1), which the next step begins with anyway). Stable to: the left end of the interval of
-the real axis in which steps of y' = lambda y shrink, in units of lambda h. All numbers are computed from the
-coefficients, and the orders are checked by exact algebra whenever a tableau is made. One of your own is
-`Tableau.from_lists(a, b, order=...)`, which can be passed as `solver=`.
+Stages: evaluations of the field a step. Embedded: the order of the solution that the error is estimated with. Dense
+order: inside a step of size h the interpolant is wrong by O(h^(q+1)); +n counts the evaluations that it needs beyond
+the stages, spent only on steps that are looked into (a +1 is f(t1, y1), which the next step begins with anyway). Stable
+to: the left end of the interval of the real axis in which steps of y' = lambda y shrink, in units of lambda h. The
+numbers of Runge-Kutta methods are computed from their coefficients, and their orders are checked by exact algebra
+whenever a tableau is made. One of your own is `Tableau.from_lists(a, b, order=...)`, which can be passed as `solver=`.
 
 ## Sources
 
@@ -94,7 +96,12 @@ coefficients, and the orders are checked by exact algebra whenever a tableau is 
 """
 
 
-def _numbers(tableau: Tableau) -> tuple[str, ...]:
+def _numbers(solver: Any) -> tuple[str, ...]:
+    """Return the numbers of a method; what only a tableau has is left out for one that has none."""
+    tableau: Tableau | None = getattr(solver, "tableau", None)
+    if tableau is None:
+        embedded = DASH if solver.error_order is None else str(solver.error_order)
+        return str(solver.order), embedded, str(solver.stages), DASH, str(solver.dense_order), DASH
     embedded = [str(order) for order in (tableau.embedded_order, tableau.embedded_low_order) if order is not None]
     extra = tableau.total_stages - tableau.stages
     return (

@@ -14,11 +14,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from methods import GENERAL
 from spies import Spy
 from torch import Tensor
 
 import legato
-from legato.solvers import SOLVERS
 
 ULP = torch.finfo(torch.float64).eps
 
@@ -68,7 +68,7 @@ def test_a_sample_alone_has_the_bits_it_has_in_any_batch(rows: int, columns: int
         assert_same(whole, [row], outcome(elementwise, y0[row : row + 1], grid, rate[row : row + 1]))
 
 
-@pytest.mark.parametrize("solver", list(SOLVERS))
+@pytest.mark.parametrize("solver", GENERAL)
 def test_every_solver_gives_a_sample_alone_the_bits_it_has_in_a_batch(solver: str) -> None:
     y0, rate = states(7, 3)
     options = {"solver": solver, "dt0": 0.05}

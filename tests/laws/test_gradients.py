@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from methods import GENERAL
 from torch import Tensor
 
 import legato
@@ -213,7 +214,7 @@ def both(run: Callable[[str, list[Tensor]], Any], inputs: list[Tensor]) -> float
 
 
 @pytest.mark.parametrize("steps", MODES)
-@pytest.mark.parametrize("solver", list(SOLVERS))
+@pytest.mark.parametrize("solver", GENERAL)
 def test_discrete_equals_direct_for_every_solver(solver: str, steps: str) -> None:
     """With save times inside the steps, so that the interpolant and its own stages take part."""
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from methods import GENERAL
 from torch import Tensor
 
 import legato
@@ -118,7 +119,7 @@ def uniform_error(solver: str, window: Window, steps: int, *, between: bool = Fa
     return mean_error(solution(times), problem.exact(times))
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", GENERAL)
 def test_the_error_at_step_ends_falls_with_the_order_of_the_method(solver: str) -> None:
     order = SOLVERS[solver].order
     for window in windows(order):
@@ -128,7 +129,7 @@ def test_the_error_at_step_ends_falls_with_the_order_of_the_method(solver: str) 
         assert found < order + MARGIN or not window.seen, (window, found)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", GENERAL)
 def test_the_error_between_step_ends_falls_with_the_order_of_method_or_interpolant(solver: str) -> None:
     """An interpolant of order q is wrong by O(h^(q+1)) on its own step, the solution that it joins by O(h^p)."""
     method = SOLVERS[solver]
@@ -171,7 +172,7 @@ def single_step_error(solver: str, places: Places, size: float) -> float:
     return float(torch.tensor(errors).square().mean().sqrt())
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", GENERAL)
 def test_the_interpolant_of_a_single_step_is_of_its_own_order(solver: str) -> None:
     order = SOLVERS[solver].dense_order
     cases = [Places("kpr", 0.5, 4.0, 0.018, 2**-0.5)]
@@ -203,7 +204,7 @@ def gradient_error(solver: str, t1: float, fastest: float, steps: int) -> float:
     return mean_error(torch.cat(found), torch.cat(exact))
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", GENERAL)
 def test_the_error_of_the_gradient_falls_with_the_order_of_the_method(solver: str) -> None:
     order = SOLVERS[solver].order
     t1, fastest, fewest, most = {1: (10.0, 5.0, 128, 512), 5: (30.0, 5.0, 120, 300), 8: (6.0, 4.0, 17, 42)}.get(

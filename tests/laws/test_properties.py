@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from methods import GENERAL
 from spies import Spy
 from torch import Tensor
 
@@ -29,9 +30,9 @@ EPOCH = 1.7e9
 # No shrinking: a failing example is printed as it is, in seconds rather than minutes.
 laws = settings(max_examples=12, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 modes = st.sampled_from(MODES)
-solvers = st.sampled_from(list(SOLVERS))
+solvers = st.sampled_from(GENERAL)
 # The pairs of order two hold their tolerance per step but add up hundreds of steps.
-adaptive = st.sampled_from([name for name in SOLVERS if SOLVERS[name].adaptive and SOLVERS[name].order > 2])
+adaptive = st.sampled_from([name for name in GENERAL if SOLVERS[name].adaptive and SOLVERS[name].order > 2])
 seeds = st.integers(0, 10_000)
 moderate = st.floats(-3, 3, allow_subnormal=False)
 
@@ -291,7 +292,7 @@ def test_a_named_jump_is_crossed_to_rounding(solver: str, steps: str) -> None:
 
 @pytest.mark.parametrize("gradient", ["discrete", "direct", "none"])
 @pytest.mark.parametrize("steps", MODES)
-@pytest.mark.parametrize("solver", list(SOLVERS))
+@pytest.mark.parametrize("solver", GENERAL)
 def test_the_number_of_calls_is_what_the_statistics_say(solver: str, steps: str, gradient: str) -> None:
     """Rejections, interpolants, jumps and checks included; the backward pass is counted apart."""
     spy = Spy(lambda t, y: -40 * (y - torch.cos(t)))

@@ -152,10 +152,27 @@ class Task:
     clock: Clock | None = None
     f0: Tensor | None = None
 
-    def demand(self, *, derivatives: int, limit: Any) -> Demand:
-        """Return what every step is asked for; without an error to weigh against, equations are solved to rounding."""
+    def demand(self, *, derivatives: int, limit: Any, begin: Any, rows: Tensor | None = None) -> Demand:
+        """Return what every step is asked for; without an error to weigh against, equations are solved to rounding.
+
+        Arguments:
+            derivatives: how often the step's end will be differentiated.
+            limit: beyond which time the field must not be called.
+            begin: the last knot that the march had reached when the step began, as in `Ties`.
+            rows: the rows that take the step, or None for all.
+        """
         tolerances = self.tolerances if self.controller.adaptive else None
-        return Demand(self.layout.batch_dims, tolerances, derivatives, limit)
+        return Demand(self.layout.batch_dims, tolerances, derivatives, limit, self._knot(begin, rows))
+
+    def _knot(self, place: Any, rows: Tensor | None) -> Any:
+        """Return the time of the start, 0, or of a forced stop, from 1 on: a number, or one entry per row."""
+        if not isinstance(place, Tensor):
+            return (self.t0, *self.stops, self.t1)[place]
+        start = self.t0 if rows is None else self.t0[rows]
+        if not self.stops:
+            return start
+        stops = torch.tensor(sorted(self.stops), dtype=torch.float64, device=start.device)
+        return torch.where(place == 0, start, stops[(place - 1).clamp(0, len(stops) - 1)])
 
     def with_clock(self, clock: Clock) -> Task:
         """Return the task with other times as tensors."""

@@ -41,6 +41,7 @@ def run(task: Task, request: Request, *, gradient: str, engine: Any) -> Outcome:
         return _empty(task, request)
     term, checks = _prepared_term(task, request)
     ready = replace(task, term=term)
+    checks += _examined(ready, request)
     if gradient == "direct" and torch.is_grad_enabled():
         checks += _check_once(term, task, request)
         march = march_direct(engine, ready)
@@ -105,6 +106,18 @@ def _prepared_term(task: Task, request: Request) -> tuple[ODETerm, int]:
     spent = checked.counter.calls
     checked.counter.calls = 0
     return checked, spent
+
+
+def _examined(task: Task, request: Request) -> int:
+    """Let the solver refuse a state or a field that it is not made for; return the evaluations spent."""
+    examine = getattr(task.solver, "examine", None)
+    if examine is None:
+        return 0
+    with torch.no_grad():
+        examine(task.term, _start_time(task, request), task.y0.detach())
+    spent = int(task.term.counter.calls)
+    task.term.counter.calls = 0
+    return spent
 
 
 def _check_once(term: ODETerm, task: Task, request: Request) -> int:

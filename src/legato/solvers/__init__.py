@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..core.catalogue import Catalogue
 from . import tableaus
 from .explicit import ExplicitRungeKutta, ExplicitStep
+from .polynomial_step import PolynomialStep
+from .separable import VELOCITY_VERLET, YOSHIDA4, Leapfrog, SemiImplicitEuler, SeparableStep
 from .sums import BufferSums, ChainSums, Sums, TensorSums
 from .tableau import Tableau
 
 __all__ = [
     "SOLVERS",
+    "VELOCITY_VERLET",
+    "YOSHIDA4",
     "BufferSums",
     "ChainSums",
     "ExplicitRungeKutta",
     "ExplicitStep",
+    "Leapfrog",
+    "PolynomialStep",
+    "SemiImplicitEuler",
+    "SeparableStep",
     "Sums",
     "Tableau",
     "TensorSums",
 ]
 
-SOLVERS: Catalogue[ExplicitRungeKutta] = Catalogue(
+SOLVERS: Catalogue[Any] = Catalogue(
     "solver",
     {
         name: (ExplicitRungeKutta(tableau), summary)
@@ -39,5 +49,10 @@ SOLVERS: Catalogue[ExplicitRungeKutta] = Catalogue(
             ("midpoint", tableaus.MIDPOINT, "the explicit midpoint rule, fixed step"),
             ("euler", tableaus.EULER, "first order, fixed step"),
         )
+    }
+    | {
+        "semi_implicit_euler": (SemiImplicitEuler(), "first order and symplectic, for states (q, p), fixed step"),
+        "velocity_verlet": (VELOCITY_VERLET, "second order, symplectic, time-reversible, for separable (q, p)"),
+        "yoshida4": (YOSHIDA4, "fourth order, symplectic, time-reversible, for separable (q, p), fixed step"),
     },
 )

@@ -23,9 +23,11 @@ class Demand(NamedTuple):
         tolerances: what equations are solved to, where a method has any; None asks for rounding.
         derivatives: how often the end will be differentiated; 0 where it will not be.
         limit: beyond which time the field must not be called: a number, one entry per row, or None.
+        origin: before which time it must not be called, likewise.
     """
 
     batch_dims: int
     tolerances: Tolerances | None = None
     derivatives: int = 0
     limit: Any = None
+    origin: Any = None

@@ -56,6 +56,7 @@ class OnRows:
         self.term = term.rows(self.index) if select else term
         self.time_dtype = term.time_dtype
         self.device = term.device
+        self.layout = term.layout
         self.field = self._selected if select else self._masked
         self._mask: Tensor = live.view(term.layout.batch_shape)
 

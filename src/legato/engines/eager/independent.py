@@ -148,7 +148,7 @@ class IndependentMarch:
         sums = TensorSums(self.y, self.term.time_dtype)
         if self.carry is not None and bool(self.after_jump.any()):
             self.carry = None
-        demand = task.demand(derivatives=self.derivatives, limit=limit)
+        demand = task.demand(derivatives=self.derivatives, limit=limit, begin=self.knot, rows=self.rows)
         step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=dt, sums=sums, demand=demand)
         if task.solver.adaptive:
             step.complete()
@@ -165,7 +165,8 @@ class IndependentMarch:
             )
         part = self.term.rows(index)
         sums = TensorSums(y0, self.term.time_dtype)
-        demand = task.demand(derivatives=self.derivatives, limit=limit[index])
+        begun = {"begin": self.knot[index], "rows": self.rows[index]}
+        demand = task.demand(derivatives=self.derivatives, limit=limit[index], **begun)
         return task.solver.step(part, begin, finish, y0, self._history(index), dt=size, sums=sums, demand=demand)
 
     def _history(self, index: Tensor | None) -> Carry:

@@ -268,7 +268,9 @@ class _Sweep:
             tensors = isinstance(dt, Tensor)
             sums = TensorSums(y0, term.time_dtype) if tensors else ChainSums(term.time_dtype, y0.device)
         carry = tuple(past) if past else None
-        demand = task.demand(derivatives=2 if self.create_graph else 1, limit=record.limit)
+        derivatives = 2 if self.create_graph else 1
+        begun = {"begin": record.ties.begin, "rows": record.rows}
+        demand = task.demand(derivatives=derivatives, limit=record.limit, **begun)
         return task.solver.step(term, t0, t1, y0, carry, dt=dt, sums=sums, demand=demand)
 
     def _times(self, record: StepRecord) -> _Times | None:

@@ -112,7 +112,7 @@ class SharedMarch:
         t0, t1 = self._field_times(end, lands)
         ties = Ties(self.knot, self.knot + 1 if lands else -1)
         begin, finish, span = self._as_tensors(t0, t1, dt, ties)
-        demand = task.demand(derivatives=self.derivatives, limit=target)
+        demand = task.demand(derivatives=self.derivatives, limit=target, begin=self.knot)
         carry = self.carry
         step = task.solver.step(self.term, begin, finish, self.y, carry, dt=span, sums=self.sums, demand=demand)
         self.steps += 1
