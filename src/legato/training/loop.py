@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -102,7 +102,6 @@ def train(
     *,
     progress: Progress | None = None,
     checkpoint: Callable[[dict[str, torch.Tensor]], None] | None = None,
-    log: Callable[[dict[str, Any]], None] | None = None,
     max_time: float | None = None,
 ) -> Trained:
     """Train a model from where its state is to the end of its plan.
@@ -111,7 +110,6 @@ def train(
         state: the model and what goes with it.
         progress: told iterations done, iterations in all, and a word on the loss.
         checkpoint: given the last good state's tensors every two seconds and when training is interrupted.
-        log: given one record per iteration.
         max_time: seconds after which training stops where it is.
 
     Raises:
@@ -131,8 +129,6 @@ def train(
                     good = state.tensors()
                 if progress is not None:
                     progress(state.iteration, total, f"loss {state.losses[-1]:.4g}")
-                if log is not None:
-                    log(_record(state))
             else:
                 retreats += 1
                 if retreats > _MOST_RETREATS:
@@ -187,7 +183,3 @@ def _retreat(state: TrainingState, good: dict[str, torch.Tensor]) -> None:
     state.restore(good)
     state.generator.set_state(generator)
     state.scale = scale
-
-
-def _record(state: TrainingState) -> dict[str, Any]:
-    return {"iteration": state.iteration, "loss": state.losses[-1], "evaluations": state.evaluations[-1]}
