@@ -37,6 +37,13 @@ def test_a_bar_that_would_dwarf_the_others_is_cut_and_keeps_its_number() -> None
     assert [text.get_text() for text in axes.texts][2:] == ["» 1e6", "» inf"]
 
 
+def test_a_bar_that_is_little_longer_than_the_limit_is_drawn_whole() -> None:
+    bars = [ScoreBar("ours", 1.0, ours=True), ScoreBar("mean", 2.0), ScoreBar("linear", 14.9)]
+    axes = scores_picture({"x": bars}).axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [1.0, 2.0, 14.9]
+    assert axes.texts[-1].get_text() == "14.9"
+
+
 def test_the_models_own_bar_is_never_cut() -> None:
     bars = [ScoreBar("mean", 1.0), ScoreBar("linear", 1.1), ScoreBar("ours", 500.0, ours=True)]
     axes = scores_picture({"x": bars}).axes[0]

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Coverage", "ScoreBar", "calibration_picture", "chance_range", "scores_picture"]
 
-_LONGEST = 5.0  # a bar is drawn at most so many times as long as the median bar
+_LONGEST = 5.0  # a bar is drawn at most so many times as long as the median bar,
+_HARDLY_LONGER = 1.5  # and a little more, where cutting would gain next to nothing
 
 
 class ScoreBar(NamedTuple):
@@ -133,7 +134,8 @@ def _draw_bars(axes: Axes, bars: Sequence[ScoreBar]) -> None:
     # Half of the bars, and ours whatever it is, always have their true length.
     typical = _LONGEST * float(np.median(finite)) if len(finite) else 1.0
     whole = [typical, *(bar.value for bar in bars if bar.ours and bar.value < np.inf)]
-    limit = min(float(finite[-1]), max(whole)) if len(finite) else 1.0
+    longest = float(finite[-1]) if len(finite) else 1.0
+    limit = longest if longest <= _HARDLY_LONGER * max(whole) else max(whole)
     for row, bar in enumerate(bars):
         length = 0.0 if np.isnan(bar.value) else min(bar.value, limit)
         axes.barh(row, length, height=0.68, color=FORECAST if bar.ours else PALE)
