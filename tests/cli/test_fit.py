@@ -86,7 +86,9 @@ def test_bad_data_end_with_3_and_leave_no_folder(legato: Run, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("rows", "advice"), [(1, "move the cut, or add rows"), (3, "needs at least 12 in one"), (20, "hold nothing out")], ids=str
+    ("rows", "advice"),
+    [(1, "move the cut, or add rows"), (3, "needs at least 12 in one"), (20, "hold nothing out")],
+    ids=str,
 )
 def test_what_cannot_be_fitted_or_scored_names_the_file_and_what_to_do(
     legato: Run, tmp_path: Path, rows: int, advice: str

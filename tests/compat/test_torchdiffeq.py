@@ -296,6 +296,8 @@ class TestErrors:
             ({"options": {"safety": 1.5}}, InputError, "safety"),
             ({"options": {"dfactor": 2.0}}, InputError, "dfactor"),
             ({"options": {"max_num_steps": 1.5}}, InputError, "max_num_steps"),
+            ({"options": {"max_num_steps": "many"}}, InputError, "max_num_steps"),
+            ({"method": 5}, OptionError, "method is the name of a method; got int"),
             ({"options": {"step_t": [0.5], "jump_t": [0.5]}}, InputError, "twice"),
             ({"options": {"step_t": 0.5}}, InputError, "1-D"),
             ({"options": {"norm": "rms"}}, InputError, "norm"),

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from legato.core.errors import DataError
+from legato.core.errors import DataError, OptionError
 from legato.tasks import Evaluation, Forecaster
 
 pytestmark = pytest.mark.usefixtures("brief")
@@ -51,6 +51,9 @@ def test_an_evaluation_without_words_is_that_of_what_was_held_out(fitted: Foreca
     assert fitted.evaluate(pl.DataFrame(cycle)).to_dict()["scores"] == wanted
     with pytest.raises(DataError, match="no series is long enough"):
         fitted.evaluate(horizon="50 years")
+    for origins in (0, -1, 1.5, "two", True):
+        with pytest.raises(OptionError, match="origins is a whole number of at least 1"):
+            fitted.evaluate(origins=origins)
 
 
 def test_rows_that_the_model_was_trained_on_are_never_scored(fitted: Forecaster, cycle: Cycle, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def odeint_adjoint(
         >>> round(rate.grad.item(), 4)
         -0.6065
     """
-    name = adjoint_method or method or "dopri5"
+    name = next((one for one in (adjoint_method, method) if one is not None), "dopri5")
     chosen = _known_method(name, argument="adjoint_method", to_come=True)
     _check_adjoint_options(adjoint_options, chosen, name)
     for label, tolerance in (("adjoint_rtol", adjoint_rtol), ("adjoint_atol", adjoint_atol)):
@@ -208,7 +208,7 @@ def _solved(
     state = _read_state(y0)
     _check_times(t)
     _check_callbacks(func)
-    name = method or "dopri5"
+    name = "dopri5" if method is None else method
     solver = _known_method(name, argument="method")
     assert solver is not None
     if solver.adaptive:
@@ -236,6 +236,8 @@ def _solved(
 
 def _known_method(name: str, *, argument: str, to_come: bool = False) -> ExplicitRungeKutta | None:
     """Return the method of a name; None for one still to come, where `to_come` allows it."""
+    if not isinstance(name, str):
+        raise OptionError(f"{argument} is the name of a method; got {type(name).__name__}")
     if name in METHODS:
         return METHODS[name]
     if name not in _TO_COME:

@@ -142,7 +142,7 @@ def adaptive_settings(options: dict[str, Any], *, intervals: int) -> dict[str, A
     if twice:
         raise InputError(f"options['step_t'] and options['jump_t'] name the time {twice[0]} twice; name it once")
     limit = options.get("max_num_steps")
-    if limit is not None and not (float(limit) >= 1 and float(limit).is_integer()):
+    if limit is not None and not (_number(options, "max_num_steps", 1.0) >= 1 and float(limit).is_integer()):
         raise InputError(f"options['max_num_steps'] is a whole number of at least 1; got {limit!r}")
     return {
         "controller": StepRule(

@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -276,9 +277,12 @@ class Forecaster:
 
         Raises:
             NotFittedError: before `fit`.
+            OptionError: `origins` is no whole number of at least 1.
             DataError: a target was not measured at all, no series is long enough, or the model was trained on all that
                 follows the origins.
         """
+        if not isinstance(origins, Integral) or isinstance(origins, bool) or origins < 1:
+            raise OptionError(f"origins is a whole number of at least 1; got {origins!r}")
         series = self._history(table)
         unmeasured = [
             name for place, name in enumerate(series.targets) if not any(o.mask[:, place].any() for o in series)
