@@ -116,7 +116,7 @@ def _numbers(solver: Any) -> tuple[str, ...]:
 
 def _controllers() -> str:
     rows = [(f"`{name}`", f"`{thing!r}`", CONTROLLERS.summary(name)) for name, thing in CONTROLLERS.items()]
-    by_hand = (controllers.PID, controllers.Constant, controllers.Grid)
+    by_hand = (controllers.PID, controllers.Predictive, controllers.Limited, controllers.Constant, controllers.Grid)
     return f"""
 # Controllers
 
@@ -126,6 +126,14 @@ and `Constant(dt0)` for the others.
 {_table(("name", "object", "what for"), rows)}
 
 {_module_prose(controllers.PID)}
+
+## Predictive control
+
+{_module_prose(controllers.Predictive)}
+
+## The smooth limiter
+
+{_module_prose(controllers.Limited)}
 
 {_entries((f"`{each.__name__}`", each) for each in by_hand)}
 """

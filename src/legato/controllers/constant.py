@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,11 +44,11 @@ class Constant:
         """Return an empty memory."""
         return ()
 
-    def judge(self, error: float, memory: tuple, *, order: int) -> Verdict:
+    def judge(self, error: float, memory: tuple, *, order: int, dt: float = 1.0) -> Verdict:
         """Accept, and keep the step size."""
         return Verdict(True, 1.0, memory)
 
-    def judge_rows(self, error: Tensor, memory: tuple, *, order: int) -> Verdict:
+    def judge_rows(self, error: Tensor, memory: tuple, *, order: int, dt: Any = 1.0) -> Verdict:
         """Accept every row, and keep the step sizes."""
         return Verdict(torch.ones_like(error, dtype=torch.bool), torch.ones_like(error), memory)
 

@@ -18,16 +18,17 @@ G. Soderlind, Digital filters in adaptive time-stepping, 2003.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..core.errors import InputError
 
-__all__ = ["PID", "Verdict"]
+__all__ = ["LEAST_ERROR", "PID", "Verdict"]
 
-_LEAST_ERROR = 1e-10
+LEAST_ERROR = 1e-10
+"""Errors below it count as this much."""
 # A rejected step is followed by a smaller one even where safety is 1 and the error just above 1.
 _GREATEST_RETREAT = 0.99
 
@@ -98,28 +99,29 @@ class PID:
         one = torch.ones_like(like)
         return (one, one, torch.zeros_like(like, dtype=torch.bool))
 
-    def judge(self, error: float, memory: tuple, *, order: int) -> Verdict:
+    def judge(self, error: float, memory: tuple, *, order: int, dt: float = 1.0) -> Verdict:
         """Judge a step by its error norm.
 
         Arguments:
             error: the error norm in units of the tolerance.
             memory: what the verdict before returned.
             order: the order of the error estimate.
+            dt: the size of the step; not read here.
         """
         last, before, rejected = memory
         if not error <= 1:
             return Verdict(False, self._retreat(error, order + 1), (last, before, True))
-        error = max(error, _LEAST_ERROR)
+        error = max(error, LEAST_ERROR)
         first, second, third = self._exponents(order + 1)
         raw = self.safety * error**-first * last**second * before**-third
         highest = 1.0 if rejected else self.grow
         return Verdict(True, min(max(raw, self.shrink), highest), (error, last, False))
 
-    def judge_rows(self, error: Tensor, memory: tuple, *, order: int) -> Verdict:
+    def judge_rows(self, error: Tensor, memory: tuple, *, order: int, dt: Any = 1.0) -> Verdict:
         """Judge every row's step by its own error norm: the rule of `judge`, on tensors."""
         last, before, rejected = memory
         accept = error <= 1
-        bounded = error.clamp(min=_LEAST_ERROR)
+        bounded = error.clamp(min=LEAST_ERROR)
         first, second, third = self._exponents(order + 1)
         # By exp and log, which torch rounds alike wherever a row lies in the batch; pow it does not.
         raw = self.safety * torch.exp(last.log() * second - bounded.log() * first - before.log() * third)

@@ -59,7 +59,7 @@ class Clock(NamedTuple):
     Attributes:
         t0, t1: the ends, 0-d, or one entry per row.
         times: the save times.
-        stops: the forced stops, `(K,)`, as in `Task`.
+        stops: the forced stops, `(K,)`, or `(rows, K)` where every row has its own, as in `Task`; padded with anything.
     """
 
     t0: Tensor
@@ -99,16 +99,16 @@ class Clock(NamedTuple):
         """
         t0, t1 = self.t0.detach()[..., None], self.t1.detach()[..., None]
         sign = torch.where(t1 >= t0, 1.0, -1.0)
-        stops = self.stops.detach() * sign
+        stops, count = self.stops.detach() * sign, self.stops.shape[-1]
         passed = (stops > t0 * sign)[..., None, :] & (stops[..., None, :] <= (times * sign)[..., None])
-        last = torch.where(passed, stops[..., None, :], -torch.inf).max(dim=-1).indices + 1 if len(self.stops) else 0
+        last = torch.where(passed, stops[..., None, :], -torch.inf).max(dim=-1).indices + 1 if count else 0
         knot = torch.where(passed.any(dim=-1), last, 0)
-        knot = torch.where(times == t1, len(self.stops) + 1, knot)
+        knot = torch.where(times == t1, count + 1, knot)
         return times + self.moves().gather(-1, knot)
 
     def moves(self) -> Tensor:
         """Return zeros that move with the knots, `(K + 2,)` or `(rows, K + 2)`."""
-        stops = self.stops.expand(*self.t0.shape, len(self.stops))
+        stops = self.stops.expand(*self.t0.shape, self.stops.shape[-1])
         knots = torch.cat([self.t0[..., None], stops, self.t1[..., None]], dim=-1)
         return knots - knots.detach()
 
@@ -127,8 +127,9 @@ class Task:
         y0: the packed initial state.
         t0, t1: the ends of the interval: floats under shared steps, float64 tensors `(rows,)` under independent ones.
         outputs: what is kept while marching.
-        stops: times at which a step must end, in the direction of the march, strictly inside the interval.
-        jumps: those of `stops` after which the field is evaluated afresh.
+        stops: times at which a step must end, strictly inside the interval: numbers in the direction of the march under
+            shared steps; under independent ones a tensor `(rows, K)`, each row in its direction, padded with NaN.
+        jumps: those times of `stops` after which the field is evaluated afresh.
         limits: step bounds and the number of steps.
         keep: whether to record the accepted steps for `reverse`.
         clock: the times as tensors, where a gradient with respect to them is wanted.
@@ -145,7 +146,7 @@ class Task:
     t0: Any
     t1: Any
     outputs: tuple[Any, ...]
-    stops: tuple[float, ...] = ()
+    stops: tuple[float, ...] | Tensor = ()
     jumps: frozenset[float] = frozenset()
     limits: Limits = field(default_factory=Limits)
     keep: bool = False

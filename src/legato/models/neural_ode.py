@@ -29,7 +29,7 @@ __all__ = ["NeuralODE"]
 _OPTIONS = (
     *("solver", "rtol", "atol", "norm", "steps", "controller", "dt0", "dt_min", "dt_max"),
     *("max_steps", "max_evaluations", "max_time", "force_dt_min"),
-    *("stops", "jumps", "batch_dims", "args_batched", "time_dtype", "gradient", "engine", "on_failure"),
+    *("stops", "jumps", "clip", "batch_dims", "args_batched", "time_dtype", "gradient", "engine", "on_failure"),
 )
 
 
@@ -52,7 +52,7 @@ class NeuralODE(nn.Module):
             input: put dropout and batch statistics outside it, or pass `gradient="direct"`.
         t: the span `(t0, t1)` of a call without times, two numbers; t1 may be below t0.
         solver, rtol, atol, norm, steps, controller, dt0, dt_min, dt_max, max_steps, max_evaluations, max_time,
-            force_dt_min, stops, jumps, batch_dims, args_batched, time_dtype, gradient, engine,
+            force_dt_min, stops, jumps, clip, batch_dims, args_batched, time_dtype, gradient, engine,
             on_failure: as in `legato.solve`.
 
     Attributes:
@@ -97,6 +97,7 @@ class NeuralODE(nn.Module):
         force_dt_min: bool = False,
         stops: Sequence[float] = (),
         jumps: Sequence[float] = (),
+        clip: bool = False,
         batch_dims: int | None = None,
         args_batched: Any = False,
         time_dtype: torch.dtype | None = None,
@@ -121,7 +122,7 @@ class NeuralODE(nn.Module):
         self.dt0, self.dt_min, self.dt_max = dt0, dt_min, dt_max
         self.max_steps, self.force_dt_min = max_steps, force_dt_min
         self.max_evaluations, self.max_time = max_evaluations, max_time
-        self.steps, self.stops, self.jumps = steps, tuple(stops), tuple(jumps)
+        self.steps, self.stops, self.jumps, self.clip = steps, tuple(stops), tuple(jumps), clip
         self.batch_dims, self.args_batched, self.time_dtype = batch_dims, args_batched, time_dtype
         self.gradient, self.on_failure = gradient, on_failure
         self.stats: Stats | None = None

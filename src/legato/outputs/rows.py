@@ -55,10 +55,11 @@ class RowTimes:
         times: `(rows, T)`, float64, padded at the end with NaN, in the direction of each row's march.
         counts: how many of them are times, per row.
         sign: the direction of each row, 1 or -1.
+        landed: whether steps are made to end on them, so that they move as those steps' ends do.
     """
 
-    def __init__(self, times: Tensor, counts: Tensor, sign: Tensor) -> None:
-        self.times, self.counts = times, counts
+    def __init__(self, times: Tensor, counts: Tensor, sign: Tensor, *, landed: bool = False) -> None:
+        self.times, self.counts, self.landed = times, counts, landed
         signed = times * sign[:, None]
         self._signed = torch.where(times.isnan(), torch.inf, signed).contiguous()
         self._sign = sign
@@ -116,6 +117,9 @@ class RowTimes:
             positions = slots.positions
             thetas = (wanted - step.t0[positions]) / step.dt[positions]
             final = slots.places == self.counts[slots.rows] - 1
+            if self.landed:  # of times that are equal only the last moves with the end
+                after = self.times[slots.rows, (slots.places + 1).clamp(max=self.times.shape[1] - 1)]
+                final = final | (after != self.times[slots.rows, slots.places])
             slots = slots._replace(thetas=thetas, ends=slots.ends & final)
         return _at(step, slots.positions if index is None else index[slots.positions], slots)
 

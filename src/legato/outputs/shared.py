@@ -38,10 +38,11 @@ class SaveTimes:
 
     Arguments:
         times: the save times in the direction of the march, within the interval.
+        landed: whether steps are made to end on them, so that they move as those steps' ends do.
     """
 
-    def __init__(self, times: Sequence[float]) -> None:
-        self.times = tuple(times)
+    def __init__(self, times: Sequence[float], *, landed: bool = False) -> None:
+        self.times, self.landed = tuple(times), landed
 
     def start(self, t0: float, y0: Tensor) -> tuple[Store, Slots | None]:
         """Keep the initial state once for every save time that equals `t0`."""
@@ -77,7 +78,8 @@ class SaveTimes:
         """
         first, last, at_end = slots
         if times is not None:
-            at_end = 1 if at_end and last == len(self.times) else 0  # only the last moves with the end
+            # Of times that are equal only the last moves with the end.
+            at_end = 1 if at_end and (self.landed or last == len(self.times)) else 0
         inside = last - at_end
         parts = []
         if inside > first:

@@ -55,6 +55,7 @@ def solve(
     jumps: Sequence[float] = (),
     save: str = "times",
     dense: bool = False,
+    clip: bool = False,
     batch_dims: int | None = None,
     args_batched: Any = False,
     time_dtype: torch.dtype | None = None,
@@ -80,8 +81,8 @@ def solve(
             function of the scaled error.
         steps: "shared", one step size for the batch, or "independent", every sample its own; None is "shared" unless
             the samples have their own times.
-        controller: a name ("i", "pi", "pid") or a controller; default the I rule, and constant steps of `dt0` for
-            methods without an error estimate.
+        controller: a name ("i", "pi", "pid", "predictive", "smooth") or a controller; default the I rule, and constant
+            steps of `dt0` for methods without an error estimate.
         dt0, dt_min, dt_max: the first, least and greatest step size, above zero.
         max_steps: the greatest number of attempted steps.
         max_evaluations: the number of field evaluations after which no step is attempted: of the whole solve under
@@ -92,6 +93,7 @@ def solve(
         jumps: times at which the field jumps; steps end there and the field is never called on the jump itself.
         save: "times" keeps the values at `t`, "steps" those at the start and after every step.
         dense: keep the steps' polynomials, so that the solution can be called at any time.
+        clip: let a step of every sample end on each of its times in `t`, so that no value is interpolated.
         batch_dims: the leading axes that index samples; None is 0 for 0-d and 1-D states, else 1.
         args_batched: which leaves of `args` have a row per sample: one boolean, or a structure like `args`.
         time_dtype: the dtype of the field's time, where the state's is too coarse.
@@ -142,6 +144,7 @@ def solve(
         norm=norm,
         save=save,
         dense=dense,
+        clip=clip,
     )
     task = request.rows_task(packed) if independent else request.shared_task(packed)
     outcome = run(task, request, gradient=gradient, engine=choose_engine(engine))

@@ -14,6 +14,7 @@ from ..engines import Clock, Task
 from ..outputs import DenseSteps, EveryStep, RowDense, RowSteps, RowTimes, SaveTimes
 from ..terms import ODETerm
 from .choices import Method
+from .stops import Stops, row_stops, shared_stops
 from .times import TimePlan
 
 __all__ = ["Request"]
@@ -33,10 +34,11 @@ class Request:
         norm: Any,
         save: str,
         dense: bool,
+        clip: bool,
     ) -> None:
         self.term, self.layout, self.plan = term, layout, plan
         self.method, self.tolerances, self.norm = method, tolerances, norm
-        self.save, self.dense = save, dense
+        self.save, self.dense, self.clip = save, dense, clip
         self.field = term.function
         self.independent = False
 
@@ -44,8 +46,8 @@ class Request:
         """Return the task in which all samples take the same steps."""
         plan = self.plan
         t0, t1 = float(plan.t0.detach()), float(plan.t1.detach())
-        main: Any = EveryStep() if self.save == "steps" else SaveTimes(plan.save.detach().tolist())
-        stops = self._stops(t0, t1)
+        main: Any = EveryStep() if self.save == "steps" else SaveTimes(plan.save.detach().tolist(), landed=self.clip)
+        stops = shared_stops(self.method, plan, land=self.clip)
         return Task(
             term=self.term,
             measure=make_measure(self.norm, self.layout),
@@ -54,7 +56,7 @@ class Request:
             t0=t0,
             t1=t1,
             outputs=(main, DenseSteps()) if self.dense else (main,),
-            stops=stops,
+            stops=stops.places,
             clock=self._clock(plan, stops),
             **self._common(),
         )
@@ -76,11 +78,10 @@ class Request:
         t0, t1 = plan.t0.detach().contiguous(), plan.t1.detach().contiguous()
         sign = torch.where(t1 >= t0, 1.0, -1.0).to(torch.float64)
         assert plan.counts is not None
-        main: Any = RowTimes(plan.save.detach(), plan.counts, sign)
+        main: Any = RowTimes(plan.save.detach(), plan.counts, sign, landed=self.clip)
         if self.save == "steps":
             main = RowSteps(rows, y0.device)
-        low, high = torch.minimum(t0, t1), torch.maximum(t0, t1)
-        stops = self._stops(float(low.min()), float(high.max())) if rows else ()
+        stops = row_stops(self.method, plan, land=self.clip)
         return Task(
             term=self.term,
             measure=make_measure("rows", inner),
@@ -89,7 +90,7 @@ class Request:
             t0=t0,
             t1=t1,
             outputs=(main, RowSteps(rows, y0.device), RowDense(rows, y0.device)) if self.dense else (main,),
-            stops=stops,
+            stops=stops.places,
             clock=self._clock(plan, stops),
             **self._common(),
         )
@@ -104,18 +105,8 @@ class Request:
             "tolerances": self.tolerances,
         }
 
-    def _clock(self, plan: TimePlan, stops: tuple[float, ...]) -> Clock | None:
+    def _clock(self, plan: TimePlan, stops: Stops) -> Clock | None:
         """Return the times as tensors, where a gradient with respect to any of them is wanted."""
-        moving, device = self.method.moving, plan.save.device
-        if moving is None:
-            if not plan.gradient:
-                return None
-            return Clock(plan.t0, plan.t1, plan.save, torch.tensor(stops, dtype=torch.float64, device=device))
-        given = (*self.method.stops, *self.method.jumps)
-        return Clock(plan.t0, plan.t1, plan.save, moving[[given.index(stop) for stop in stops]].to(device))
-
-    def _stops(self, t0: float, t1: float) -> tuple[float, ...]:
-        """Return the forced stops strictly inside the interval, in its direction."""
-        low, high = min(t0, t1), max(t0, t1)
-        inside = {stop for stop in (*self.method.stops, *self.method.jumps) if low < stop < high}
-        return tuple(sorted(inside, reverse=t1 < t0))
+        if self.method.moving is None and not plan.gradient:
+            return None
+        return Clock(plan.t0, plan.t1, plan.save, stops.knots)

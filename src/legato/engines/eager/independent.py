@@ -47,7 +47,8 @@ class IndependentMarch:
         self.size: Tensor  # from the first sizes on
         self.failures = torch.zeros(count, dtype=torch.int64, device=device)
         self.attempts = 0
-        self.stops = torch.tensor(sorted(task.stops), dtype=torch.float64, device=device)
+        table = task.stops if isinstance(task.stops, Tensor) else task.t0.new_empty((count, 0))
+        self.stops = torch.where(table.isnan(), torch.inf, table * self.sign[:, None])
         self.jumps = torch.tensor(sorted(task.jumps), dtype=torch.float64, device=device)
         self.after_jump = self._is_jump(task.t0)
         self.knot = torch.zeros(count, dtype=torch.int64, device=device)
@@ -109,11 +110,12 @@ class IndependentMarch:
         lands = size >= remaining.abs() * _LANDING
         end = torch.where(lands, target, self.t + self.sign * size)
         dt = end - self.t  # as the clock takes it: rounding must not add up where time is large against the step
-        to_the_end = lands & (knot > len(self.stops))
+        to_the_end = lands & (knot > self.stops.shape[1])
         ties = Ties(self.knot, torch.where(lands, knot, -1))
         step = self._step(end, dt, lands, ties, target)
         error = self._error(step)
-        verdict = task.controller.judge_rows(error, self.memory, order=task.solver.error_order or task.solver.order)
+        order = task.solver.error_order or task.solver.order
+        verdict = task.controller.judge_rows(error, self.memory, order=order, dt=dt.abs())
         at_floor = torch.minimum(size, dt.abs()) <= floor
         forced = at_floor if task.limits.force else torch.zeros_like(at_floor)
         accept = (verdict.accept | forced) & error.isfinite()
@@ -271,7 +273,7 @@ class IndependentMarch:
         self.all_active = False
         self.t, self.y, self.sign = self.t[index], self.y[index], self.sign[index]
         self.failures, self.after_jump = self.failures[index], self.after_jump[index]
-        self.knot = self.knot[index]
+        self.knot, self.stops = self.knot[index], self.stops[index]
         self.carry = None if self.carry is None else tuple(part[index] for part in self.carry)
         if hasattr(self, "memory"):
             self.memory = tuple(part[index] for part in self.memory)
@@ -349,16 +351,14 @@ class IndependentMarch:
     def _target(self) -> tuple[Tensor, Tensor]:
         """Return each row's next forced stop, or its end, and which knot of the clock that is."""
         end = self.task.t1[self.rows]
-        last = torch.full_like(self.rows, len(self.stops) + 1)
-        if not len(self.stops):
-            return end, last
-        up = torch.searchsorted(self.stops, self.t, right=True)
-        down = torch.searchsorted(self.stops, self.t) - 1
-        place = torch.where(self.sign > 0, up, down)
-        inside = (place >= 0) & (place < len(self.stops))
-        stop = self.stops[place.clamp(0, len(self.stops) - 1)]
-        before_end = inside & ((stop - end) * self.sign < 0)
-        return torch.where(before_end, stop, end), torch.where(before_end, place + 1, last)
+        count = self.stops.shape[1]
+        if count == 0:
+            return end, torch.ones_like(self.rows)
+        place = torch.searchsorted(self.stops, (self.t * self.sign)[:, None], right=True)
+        stop = self.stops.gather(1, place.clamp(max=count - 1)).squeeze(1)
+        place = place.squeeze(1)
+        inside = (place < count) & stop.isfinite()
+        return torch.where(inside, stop * self.sign, end), torch.where(inside, place + 1, count + 1)
 
     def _column(self, t: Tensor) -> Tensor:
         """Return one time per row as the field takes it, `(rows, 1, ...)`."""

@@ -119,7 +119,8 @@ class SharedMarch:
         if self.task.solver.adaptive:
             step.complete()
         error = self._error(step)
-        verdict = task.controller.judge(error, self.memory, order=task.solver.error_order or task.solver.order)
+        order = task.solver.error_order or task.solver.order
+        verdict = task.controller.judge(error, self.memory, order=order, dt=abs(dt))
         self.memory = verdict.memory
         forced = task.limits.force and size <= floor * (1 + 1e-9) and math.isfinite(error)
         if not ((verdict.accept and math.isfinite(error)) or forced):
