@@ -146,7 +146,7 @@ class Task:
     t0: Any
     t1: Any
     outputs: tuple[Any, ...]
-    stops: tuple[float, ...] | Tensor = ()
+    stops: Any = ()
     jumps: frozenset[float] = frozenset()
     limits: Limits = field(default_factory=Limits)
     keep: bool = False
@@ -170,10 +170,12 @@ class Task:
         if not isinstance(place, Tensor):
             return (self.t0, *self.stops, self.t1)[place]
         start = self.t0 if rows is None else self.t0[rows]
-        if not self.stops:
+        assert isinstance(self.stops, Tensor)
+        if not self.stops.shape[1]:
             return start
-        stops = torch.tensor(sorted(self.stops), dtype=torch.float64, device=start.device)
-        return torch.where(place == 0, start, stops[(place - 1).clamp(0, len(stops) - 1)])
+        stops = self.stops if rows is None else self.stops[rows]
+        stop = stops.gather(1, (place - 1).clamp(0, stops.shape[1] - 1)[:, None]).squeeze(1)
+        return torch.where(place == 0, start, stop)
 
     def with_clock(self, clock: Clock) -> Task:
         """Return the task with other times as tensors."""

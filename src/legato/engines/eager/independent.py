@@ -47,8 +47,7 @@ class IndependentMarch:
         self.size: Tensor  # from the first sizes on
         self.failures = torch.zeros(count, dtype=torch.int64, device=device)
         self.attempts = 0
-        table = task.stops if isinstance(task.stops, Tensor) else task.t0.new_empty((count, 0))
-        self.stops = torch.where(table.isnan(), torch.inf, table * self.sign[:, None])
+        self.stops = torch.where(task.stops.isnan(), torch.inf, task.stops * self.sign[:, None])
         self.jumps = torch.tensor(sorted(task.jumps), dtype=torch.float64, device=device)
         self.after_jump = self._is_jump(task.t0)
         self.knot = torch.zeros(count, dtype=torch.int64, device=device)
