@@ -392,8 +392,12 @@ def test_a_fit_is_not_resumed_with_other_data_settings_or_a_damaged_checkpoint(c
     with pytest.raises(KeyboardInterrupt):
         forecaster().fit(table, run=tmp_path, progress=stop(2))
     more = pa.table({**cycle, "hare": cycle["hare"] + 1})
-    for other, changes in ((more, {}), (table, {"seed": 1}), (table, {"members": 3})):
-        with pytest.raises(ModelFileError, match="other data, settings or another version"):
+    for other, changes, words in (
+        (more, {}, "other data;"),
+        (table, {"seed": 1}, "seed 0;"),
+        (more, {"seed": 1, "holdout": 3}, r"other data, seed 0, holdout \S+;"),
+    ):
+        with pytest.raises(ModelFileError, match=f"belongs to another fit, with {words} fit as then"):
             forecaster(**changes).fit(other, run=tmp_path, resume=True)
     content = (tmp_path / "checkpoint.safetensors").read_bytes()
     (tmp_path / "checkpoint.safetensors").write_bytes(content[:-100])

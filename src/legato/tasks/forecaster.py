@@ -436,8 +436,24 @@ def _restore(state: TrainingState, folder: RunFolder, identity: dict[str, Any]) 
     if not folder.file("checkpoint.safetensors").exists():
         return
     tensors, facts = folder.read_tensors("checkpoint.safetensors")
-    if json.dumps(facts, sort_keys=True) != json.dumps(identity, sort_keys=True):
+    if others := _differences(facts, identity):
         raise ModelFileError(
-            f"the checkpoint in {folder.path} belongs to other data, settings or another version; fit anew with --force"
+            f"the checkpoint in {folder.path} belongs to another fit, with {', '.join(others)}; fit as then, or anew "
+            "with force=True"
         )
     state.restore(tensors)
+
+
+def _differences(facts: Any, identity: dict[str, Any]) -> list[str]:
+    """Say in what a checkpoint's fit differs from one."""
+    identity = json.loads(json.dumps(identity))  # as a file gives it back
+    if facts == identity:
+        return []
+    if not isinstance(facts, dict) or not isinstance(facts.get("settings"), dict):
+        return ["settings that are not known"]
+    others = ["other data"] if facts.get("digest") != identity["digest"] else []
+    if facts.get("version") != identity["version"]:
+        others.append(f"version {facts.get('version')} of legato")
+    before, now = facts["settings"], identity["settings"]
+    others += [f"{name} {before.get(name)!r}" for name in now if before.get(name) != now[name]]
+    return others or ["other settings"]
