@@ -140,7 +140,7 @@ class Report:
         coverage: counts of held-out values inside the bands.
         command: the exact command line that makes this report again.
         versions: of legato, Python, torch and whatever else the result depends on.
-        data_hash: of the bytes that were read, with the name of the hash: "sha256:...".
+        data_hash: of the names, times and values that were read, with the name of the hash: "sha256:...".
         settings: everything that was chosen, by name.
     """
 

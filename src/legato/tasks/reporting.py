@@ -76,7 +76,7 @@ def report_run(
             coverage=() if evaluation is None else tuple(_coverage(evaluation)),
             command=command,
             versions=versions(),
-            data_hash=series.digest,
+            data_hash=f"sha256:{series.digest}",
             settings=_settings(forecaster),
         ),
     )
@@ -307,9 +307,15 @@ def _read(series: SeriesSet) -> dict[str, Any]:
         "rows": rows,
         "targets": ", ".join(series.targets),
         "time": f"{series.time}, {span[0]} to {span[1]}",
-        "median spacing": f"{float(np.median(series.gaps)):g} {series.scale.unit or ''}".strip(),
+        "median spacing": _spacing(series),
         "missing values": f"{100 * missing:.1f} %",
     }
+
+
+def _spacing(series: SeriesSet) -> str:
+    """Return the median spacing with its unit, in the singular for one."""
+    length, unit = float(np.median(series.gaps)), series.scale.unit or ""
+    return f"{length:g} {unit.removesuffix('s') if length == 1 else unit}".strip()
 
 
 def _settings(forecaster: Forecaster) -> dict[str, str | None]:
