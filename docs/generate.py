@@ -18,7 +18,7 @@ from legato.controllers import CONTROLLERS
 from legato.core import errors
 from legato.core.catalogue import Catalogue
 from legato.core.status import Status
-from legato.engines import ENGINES
+from legato.engines import ENGINES, external
 from legato.gradients import GRADIENTS
 from legato.models import MODELS
 from legato.models.baselines import BASELINES
@@ -159,7 +159,15 @@ def _engines() -> str:
 
 {_summaries(ENGINES)}
 
-{_modules(ENGINES)}
+## `eager`
+
+{_module_prose(ENGINES["eager"])}
+
+## Black boxes
+
+{_markdown(inspect.getdoc(external) or "")}
+
+{_entries((f"`legato.engines.{each.__name__}`", each) for each in (external.SciPy, external.CVODE, external.BlackBox))}
 """
 
 
@@ -189,7 +197,7 @@ says why, and is left out.
 
 
 def _compat() -> str:
-    rows = [(f"`{name}`", solver.tableau.name, METHODS.summary(name)) for name, solver in METHODS.items()]
+    rows = [(f"`{name}`", _tableau_name(solver), METHODS.summary(name)) for name, solver in METHODS.items()]
     return f"""
 # Methods of `odeint`
 
@@ -199,6 +207,10 @@ that differs from a [solver](solvers.md) of the same name, it is said here. What
 
 {_table(("name", "tableau", "what it is"), rows)}
 """
+
+
+def _tableau_name(solver: Any) -> str:
+    return solver.tableau.name if hasattr(solver, "tableau") else DASH
 
 
 def _problems() -> str:

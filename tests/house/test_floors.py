@@ -26,6 +26,7 @@ HOMES = {
     "click": ("legato.cli",),
     "rich": ("legato.cli",),
     "scipy": ("legato.engines.external",),
+    "sksundae": ("legato.engines.external",),
 }
 
 

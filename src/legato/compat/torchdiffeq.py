@@ -19,22 +19,25 @@ from torch import Tensor
 
 from ..core.catalogue import Catalogue, nearest
 from ..core.errors import InputError, OptionError, SolveError
+from ..engines import SciPy
 from ..solve import solve
 from ..solvers import SOLVERS, ExplicitRungeKutta
 from ..solvers.tableaus import TORCHDIFFEQ_DOPRI5
 from .torchdiffeq_options import (
     ADAPTIVE_OPTIONS,
     GRID_OPTIONS,
+    SCIPY_OPTIONS,
     adaptive_settings,
     check_names,
     grid_settings,
     largest_rms,
     read_tolerance,
+    scipy_settings,
 )
 
 __all__ = ["METHODS", "odeint", "odeint_adjoint", "odeint_event"]
 
-METHODS: Catalogue[ExplicitRungeKutta] = Catalogue(
+METHODS: Catalogue[Any] = Catalogue(
     "method",
     {
         "dopri5": (
@@ -51,6 +54,7 @@ METHODS: Catalogue[ExplicitRungeKutta] = Catalogue(
         "heun2": (SOLVERS["heun2"], "explicit trapezoid rule, on a grid"),
         "heun3": (SOLVERS["heun3"], "Heun's third-order method, on a grid"),
         "rk4": (SOLVERS["rk38"], "Kutta's 3/8 rule, on a grid"),
+        "scipy_solver": (SciPy("LSODA"), "a method of SciPy, options['solver']; the default LSODA"),
     },
 )
 
@@ -58,7 +62,6 @@ _ADAMS = "until it exists, 'dopri5' takes the same options of accuracy and 'rk4'
 _IMPLICIT = "until an implicit method exists, 'dopri5' controls its error but takes many steps where a problem is stiff"
 _TO_COME = {
     **dict.fromkeys(("explicit_adams", "implicit_adams", "fixed_adams"), _ADAMS),
-    "scipy_solver": "until it exists, 'dopri8' is as accurate, and scipy.integrate.solve_ivp can be called itself",
     **dict.fromkeys(("implicit_euler", "implicit_midpoint", "trapezoid", "gl4", "gl6"), _IMPLICIT),
     **dict.fromkeys(("radauIIA3", "radauIIA5", "sdirk2", "trbdf2"), _IMPLICIT),
 }
@@ -103,6 +106,9 @@ def odeint(
             Of the others: `step_size` or `grid_constructor(func, y0, t)`, without which steps go from one time of `t`
             to the next; `interp`, "cubic" (the default here) or "linear"; `perturb`, to evaluate `func` just beside the
             times of the grid; and `norm`, which has no effect.
+            Of "scipy_solver": `solver`, SciPy's name of a method or a subclass of `scipy.integrate.OdeSolver`;
+            `max_step`; `min_step`, of "LSODA" alone; and `norm`, which has no effect. It has no gradient yet, so where
+            one is wanted it raises.
         event_fn: still to come: raises.
 
     Returns:
@@ -113,6 +119,7 @@ def odeint(
         OptionError: a method or option that does not exist, or is still to come; the message says what to use.
         FieldError: `func` returns a wrong shape, dtype or structure.
         SolveError: the solve did not reach the last time; torchdiffeq fails an assertion, or returns NaN.
+        GradientError: a gradient through "scipy_solver" is wanted.
 
     Example:
         >>> import torch, legato
@@ -210,13 +217,17 @@ def _solved(
     _check_callbacks(func)
     name = "dopri5" if method is None else method
     solver = _known_method(name, argument="method")
-    assert solver is not None
-    if solver.adaptive:
+    if isinstance(solver, SciPy):
+        given = check_names(options, SCIPY_OPTIONS, method=name)
+        settings = scipy_settings(given)
+    elif solver.adaptive:
         given = check_names(options, ADAPTIVE_OPTIONS, method=name)
         settings = {"solver": solver, **adaptive_settings(given, intervals=len(t) - 1)}
     else:
         given = check_names(options, GRID_OPTIONS, method=name)
         settings = grid_settings(solver, given, func=func, y0=y0, t=t)
+    if not isinstance(solver, SciPy):
+        settings["norm"] = given.get("norm", "batch" if isinstance(state, Tensor) else largest_rms)
     try:
         solution = solve(
             func,
@@ -224,17 +235,18 @@ def _solved(
             t,
             rtol=read_tolerance("rtol", rtol, state),
             atol=read_tolerance("atol", atol, state),
-            norm=given.get("norm", "batch" if isinstance(state, Tensor) else largest_rms),
             batch_dims=0,
             gradient=gradient,
             **settings,
         )
     except SolveError as error:
+        if isinstance(solver, SciPy):
+            raise
         raise SolveError(f"{error}\n{_IN_THESE_WORDS}", error.solution) from None
     return solution.ys
 
 
-def _known_method(name: str, *, argument: str, to_come: bool = False) -> ExplicitRungeKutta | None:
+def _known_method(name: str, *, argument: str, to_come: bool = False) -> Any:
     """Return the method of a name; None for one still to come, where `to_come` allows it."""
     if not isinstance(name, str):
         raise OptionError(f"{argument} is the name of a method; got {type(name).__name__}")
@@ -275,9 +287,11 @@ def _check_callbacks(func: Any) -> None:
             )
 
 
-def _check_adjoint_options(options: Any, method: ExplicitRungeKutta | None, name: str) -> None:
+def _check_adjoint_options(options: Any, method: Any, name: str) -> None:
     known: tuple[str, ...] = (*ADAPTIVE_OPTIONS, *GRID_OPTIONS, "implicit", "max_iters", "max_order", "solver")
-    if method is not None:
+    if isinstance(method, SciPy):
+        known = SCIPY_OPTIONS
+    elif method is not None:
         known = ADAPTIVE_OPTIONS if method.adaptive else GRID_OPTIONS
     norm = check_names(options, known, method=name, argument="adjoint_options").get("norm")
     if not (norm is None or norm == "seminorm" or callable(norm)):

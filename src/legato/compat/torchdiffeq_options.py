@@ -25,18 +25,21 @@ from torch import Tensor
 from ..controllers import Grid, Verdict
 from ..core.catalogue import nearest
 from ..core.errors import InputError, OptionError
+from ..engines import SciPy
 from ..solvers import ExplicitRungeKutta, Tableau
 
 __all__ = [
     "ADAPTIVE_OPTIONS",
     "GRID_OPTIONS",
     "MAX_STEPS",
+    "SCIPY_OPTIONS",
     "StepRule",
     "adaptive_settings",
     "check_names",
     "grid_settings",
     "largest_rms",
     "read_tolerance",
+    "scipy_settings",
 ]
 
 MAX_STEPS = 100_000
@@ -54,6 +57,7 @@ ADAPTIVE_OPTIONS = (
     "step_t",
 )
 GRID_OPTIONS = ("grid_constructor", "interp", "norm", "perturb", "step_size")
+SCIPY_OPTIONS = ("max_step", "min_step", "norm", "solver")
 
 _MOST_GRID_STEPS = 10_000_000
 
@@ -186,6 +190,28 @@ def grid_settings(
         "controller": Grid(moving if moving.requires_grad else times),
         "max_steps": len(times) + 1,
         "jumps": times if perturb else (),
+    }
+
+
+def scipy_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `solve` that the options of "scipy_solver" mean.
+
+    Raises:
+        InputError: a value is out of its range or of another type, or `min_step` is given to a method without one.
+        OptionError: SciPy has no such method.
+    """
+    engine = SciPy(options.get("solver", "LSODA"))
+    least = _number(options, "min_step", 0.0)
+    most = _number(options, "max_step", math.inf)
+    if least and engine.method != "LSODA":
+        raise InputError(f"options['min_step'] belongs to the solver 'LSODA'; {options['solver']!r} does not read it")
+    if not most:
+        raise InputError("options['max_step'] is above zero; got 0")
+    return {
+        "engine": engine,
+        "dt_min": least or None,
+        "dt_max": None if math.isinf(most) else most,
+        "max_steps": MAX_STEPS,
     }
 
 

@@ -39,6 +39,11 @@ def choose_engine(engine: Any) -> Any:
     """Return an engine from its name; `auto` is eager until another engine exists."""
     if isinstance(engine, str):
         return ENGINES["eager" if engine == "auto" else engine]
+    if not hasattr(engine, "march"):
+        raise InputError(
+            f"engine is a name or an engine; got {type(engine).__name__}. A solver of your own becomes one by "
+            "legato.engines.BlackBox(function)"
+        )
     return engine
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,7 @@ from .running import Outcome
 __all__ = ["conclude"]
 
 
-def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str) -> Solution:
+def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str, engine: Any) -> Solution:
     """Return the solution in the user's structure, or raise what went wrong.
 
     Arguments:
@@ -24,6 +26,7 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str)
         task: the task that was run.
         outcome: what came of it.
         on_failure: "raise", "nan" or "partial".
+        engine: what ran it.
 
     Raises:
         SolveError: a sample did not reach its end, under "raise".
@@ -53,7 +56,7 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str)
             march.accepted.view(batch),
             march.evaluations.view(batch),
             outcome.checks,
-            "eager",
+            getattr(engine, "name", type(engine).__name__),
             outcome.gradient,
         ),
         mask=mask,

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core.catalogue import nearest
 from ..core.errors import InputError, OptionError
 from ..core.packing import Layout, layout_of
-from ..engines import steps_aside
+from ..engines import is_black_box, steps_aside
 from ..gradients import GRADIENTS
 from ..solution import Solution
 from ..terms import ODETerm
@@ -98,7 +98,8 @@ def solve(
         args_batched: which leaves of `args` have a row per sample: one boolean, or a structure like `args`.
         time_dtype: the dtype of the field's time, where the state's is too coarse.
         gradient: "discrete" (the exact transpose of the accepted steps) or "direct" (autograd through them).
-        engine: "auto" or a name of the catalogue.
+        engine: "auto", a name of the catalogue, or an engine; those beside "eager" are black boxes with a method of
+            their own, and solve each sample by itself, without gradients.
         on_failure: "raise" a `SolveError` if a sample does not reach its end, "nan" to return NaN for it, "partial" to
             return what it reached.
 
@@ -121,7 +122,9 @@ def solve(
     layout = layout_of(y0, batch_dims=batch_dims)
     packed = _initial_state(y0, layout)
     plan = read_times(t, rows=layout.rows, device=packed.device)
-    independent = _independent(steps, plan.per_sample)
+    chosen = choose_engine(engine)
+    alone = _solves_alone(chosen, solver=solver, controller=controller, norm=norm, force_dt_min=force_dt_min, clip=clip)
+    independent = _independent(steps, plan.per_sample or alone)
     method = choose_method(
         solver,
         controller,
@@ -147,8 +150,8 @@ def solve(
         clip=clip,
     )
     task = request.rows_task(packed) if independent else request.shared_task(packed)
-    outcome = run(task, request, gradient=gradient, engine=choose_engine(engine))
-    return conclude(request, task, outcome, on_failure=on_failure)
+    outcome = run(task, request, gradient=gradient, engine=chosen)
+    return conclude(request, task, outcome, on_failure=on_failure, engine=chosen)
 
 
 def _refuse(unknown: Iterable[str]) -> None:
@@ -156,10 +159,32 @@ def _refuse(unknown: Iterable[str]) -> None:
         raise OptionError(f"solve has no option {name!r}; {nearest(name, inspect.signature(solve).parameters)}")
 
 
+def _solves_alone(engine: Any, **given: Any) -> bool:
+    """Return whether the engine is a black box, which solves every sample by itself, with a method of its own.
+
+    Raises:
+        InputError: an option was given that a black box does not read.
+    """
+    if not is_black_box(engine):
+        return False
+    parameters = inspect.signature(solve).parameters
+    for name, value in given.items():
+        default = parameters[name].default
+        if value is not default and value != default:
+            raise InputError(
+                f"{name}= has no meaning for the engine {engine.name!r}, which solves each sample by itself with a "
+                f"method and steps of its own; leave {name}= out"
+            )
+    return True
+
+
 def _independent(steps: str | None, per_sample: bool) -> bool:
     """Return whether every sample marches for itself."""
     if steps == "shared" and per_sample:
-        raise InputError("samples with their own times need steps='independent'; leave steps= out, or share the times")
+        raise InputError(
+            "samples with their own times, and engines that solve each by itself, need steps='independent'; leave "
+            "steps= out"
+        )
     return per_sample or steps == "independent"
 
 

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..core.errors import GradientError
 from ..core.status import Status
 from ..core.structure import flatten
-from ..engines import Clock, March, Task, beside, beside_rows
+from ..engines import Clock, March, Task, beside, beside_rows, is_black_box
 from ..gradients import Captured, Inputs, Seen, attach_discrete, leaf_parameters, march_direct
-from ..terms import ODETerm, check_rows, first_evaluation
+from ..terms import ODETerm, check_alone, check_rows, first_evaluation
 from .request import Request
 
 __all__ = ["Outcome", "run"]
@@ -39,10 +40,10 @@ def run(task: Task, request: Request, *, gradient: str, engine: Any) -> Outcome:
     """Run a task and attach the gradient that was asked for, where anything wants one."""
     if task.y0.numel() == 0:
         return _empty(task, request)
-    term, checks = _prepared_term(task, request)
+    term, checks = _prepared_term(task, request, engine)
     ready = replace(task, term=term)
     checks += _examined(ready, request)
-    if gradient == "direct" and torch.is_grad_enabled():
+    if gradient == "direct" and torch.is_grad_enabled() and hasattr(engine, "reverse"):
         checks += _check_once(term, task, request)
         march = march_direct(engine, ready)
         outcome = Outcome(march, march.values, "direct", checks)
@@ -77,16 +78,20 @@ def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, chec
     bare = replace(task, y0=task.y0.detach(), clock=None)
     with torch.no_grad():
         with watch if grad else nullcontext():
-            f0 = first_evaluation(term, _start_time(bare, request), bare.y0, pure=pure, again=again)
-        if again and pure and not term.copies:
+            first, time, y0 = _first_call(bare, request, engine)
+            f0 = first_evaluation(first, time, y0, pure=pure, again=again)
+        if again and pure and not first.copies:
             _PURE.add(field)
+        if grad:
+            _refuse_gradient(engine, task, [*known, *watch.tensors])
         wanted = task.y0.requires_grad or task.clock is not None or bool(known) or bool(watch.found) or whole
-        ready = replace(bare, f0=f0, keep=grad and wanted)
+        ready = replace(bare, f0=f0 if first is term else None, keep=grad and wanted)
         term.counter.calls = 1
         with watch if whole else nullcontext():
             march = engine.march(ready)
     if grad:
         _SEEN.add(field, watch.tensors)
+        _refuse_gradient(engine, task, watch.tensors)
     found = {id(tensor): tensor for tensor in (*known, *watch.tensors) if tensor.requires_grad}
     inputs = Inputs(task.y0, tuple(found.values()), task.clock)
     if not (ready.keep and (found or task.y0.requires_grad or task.clock is not None)):
@@ -96,13 +101,35 @@ def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, chec
     return Outcome(march, values, "discrete", checks + again)
 
 
-def _prepared_term(task: Task, request: Request) -> tuple[ODETerm, int]:
+def _refuse_gradient(engine: Any, task: Task, used: list[Tensor]) -> None:
+    """Refuse to solve without its gradient what asks for one, where the engine has none.
+
+    Arguments:
+        engine: what is to march.
+        task: what to do; its state and times as tensors.
+        used: what the field uses.
+    """
+    if hasattr(engine, "reverse"):
+        return
+    names = ["the initial state"] if task.y0.requires_grad else []
+    names += ["the times"] if task.clock is not None else []
+    names += [f"a tensor of shape {tuple(each.shape)} that the field uses" for each in used if each.requires_grad][:1]
+    if names:
+        raise GradientError(
+            f"{' and '.join(names)} requires a gradient, and the engine {engine.name!r} has none yet: gradients "
+            "through external engines come in a later release. Use engine='eager' with gradient='discrete', or solve "
+            "under torch.no_grad()"
+        )
+
+
+def _prepared_term(task: Task, request: Request, engine: Any) -> tuple[ODETerm, int]:
     """Return the term in the form its times need, and the evaluations spent on finding out."""
     term: ODETerm = request.term
     if not request.independent:
         return term, 0
+    check = check_alone if is_black_box(engine) else check_rows
     with torch.no_grad():
-        checked = check_rows(term, task.t0, task.t1, task.y0.detach())
+        checked = check(term, task.t0, task.t1, task.y0.detach())
     spent = checked.counter.calls
     checked.counter.calls = 0
     return checked, spent
@@ -131,6 +158,14 @@ def _check_once(term: ODETerm, task: Task, request: Request) -> int:
     spent = term.counter.calls
     term.counter.calls = 0
     return spent
+
+
+def _first_call(task: Task, request: Request, engine: Any) -> tuple[ODETerm, Tensor, Tensor]:
+    """Return term, time and state of the first evaluation: for a black box those of the first row alone."""
+    if not is_black_box(engine):
+        return task.term, _start_time(task, request), task.y0
+    row = torch.zeros(1, dtype=torch.int64, device=task.y0.device)
+    return task.term.rows(row), _start_time(task, request)[0].reshape(()), task.y0[row]
 
 
 def _start_time(task: Task, request: Request) -> Tensor:

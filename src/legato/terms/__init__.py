@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .contract import check_rows, first_evaluation
+from .contract import check_alone, check_rows, first_evaluation
 from .ode import ODETerm
 from .rows import OnRows
 from .term import Term
 
-__all__ = ["ODETerm", "OnRows", "Term", "check_rows", "first_evaluation"]
+__all__ = ["ODETerm", "OnRows", "Term", "check_alone", "check_rows", "first_evaluation"]

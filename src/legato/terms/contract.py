@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.errors import FieldError
 from .ode import ODETerm
 
-__all__ = ["check_rows", "first_evaluation"]
+__all__ = ["check_alone", "check_rows", "first_evaluation"]
 
 _IMPURE = (
     "the field's steps are computed again for the gradient, and that needs the same result for the same input; {what}. "
@@ -20,6 +20,11 @@ _IMPURE = (
 _NOT_BY_ROWS = (
     "steps='independent' gives every row its own time, but the field mixes rows or needs the whole batch: {reason}. "
     "Pass values that differ from sample to sample in args=, marked by args_batched=, or use steps='shared'"
+)
+_NOT_ALONE = (
+    "this engine solves each sample by itself, but the field mixes rows or needs the whole batch: {reason}. Pass "
+    "values that differ from sample to sample in args=, marked by args_batched=, or set batch_dims=0 to solve the "
+    "batch as one system"
 )
 
 
@@ -98,6 +103,36 @@ def check_rows(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
             return candidate
         reason = "a row of the batch has another value than the same row alone"
     raise FieldError(_NOT_BY_ROWS.format(reason=reason))
+
+
+def check_alone(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor) -> ODETerm:
+    """Return the term, having seen that it gives up to three rows the same alone as in the batch, at one time.
+
+    Where the rows have no time in common, it is one of the first row's, and that row is compared.
+
+    Arguments:
+        term: the right-hand side.
+        t0, t1: each row's interval, float64 `(rows,)`.
+        y0: the packed state.
+
+    Raises:
+        FieldError: the field mixes rows, or cannot be called on one of them.
+    """
+    if len(y0) < 2:
+        return term
+    begin, end = torch.minimum(t0, t1).max(), torch.maximum(t0, t1).min()
+    rows = min(3, len(y0))
+    if begin > end:
+        begin, end, rows = t0[0], t1[0], 1
+    time = (begin + 0.3871 * (end - begin)).to(term.time_dtype)
+    whole = _untouched(term, time, y0)[:rows]
+    try:
+        alone = torch.cat([_alone(term, time, y0, row) for row in range(rows)])
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise FieldError(_NOT_ALONE.format(reason=error)) from error
+    if not _alike(whole, alone):
+        raise FieldError(_NOT_ALONE.format(reason="a row alone has another value than the same row in the batch"))
+    return term
 
 
 def _refuse_mixing(term: ODETerm, t0: Tensor, t1: Tensor, y0: Tensor, rows: int) -> None:
