@@ -96,7 +96,7 @@ class StepRule:
         """Return an empty memory: the rule looks at one error alone."""
         return ()
 
-    def judge(self, error: float, memory: tuple, *, order: int) -> Verdict:
+    def judge(self, error: float, memory: tuple, *, order: int, dt: float = 1.0) -> Verdict:
         """Judge a step by its error norm; `order` is that of the error estimate, p - 1."""
         if not math.isfinite(error):
             return Verdict(False, self.shrink, ())
