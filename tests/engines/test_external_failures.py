@@ -235,4 +235,4 @@ def test_the_budgets_of_evaluations_and_seconds_end_each_row_for_itself(engine: 
 
     late = legato.solve(slow, y0, (0.0, 1.0), rates, max_time=0.1, **run)
     assert late.status[1] == Status.TIMEOUT
-    assert 5 <= int(late.stats.evaluations[1]) <= 51
+    assert 1 <= int(late.stats.evaluations.sum()) <= 52  # of two milliseconds or more, and one for each row
