@@ -47,6 +47,18 @@ def test_the_error_against_the_reference_is_told_in_tolerances(legato: Run, tmp_
     assert [Path(name).exists() for name in result["files"]] == [True, True]
 
 
+def test_an_engine_with_a_method_of_its_own_solves_and_is_named(legato: Run, tmp_path: Path) -> None:
+    ended = legato("solve", "robertson", "--engine", "scipy-radau", "-o", tmp_path, "--times", "5", "--json")
+    result = ended.json["result"]
+    assert (result["solver"], result["engine"]) == ("scipy-radau", "scipy-radau")
+    assert result["errors"]
+    assert all(row["error"] < 1e-6 for row in result["errors"])
+    refused = legato("solve", "robertson", "--engine", "scipy-radau", "--solver", "dop853", "-o", tmp_path / "other")
+    assert refused.code == 2
+    assert "leave solver= out" in refused.err
+    assert legato("solve", "robertson", "--engine", "scipy-raudau", "-o", tmp_path / "other").code == 2
+
+
 def test_existing_results_are_replaced_only_when_forced(legato: Run, tmp_path: Path) -> None:
     (tmp_path / "solution.csv").write_text("mine")
     refused = legato("solve", "cosine", "-o", tmp_path)

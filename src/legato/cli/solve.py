@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..core.errors import OptionError
 from ..data.frames import write_csv
+from ..engines import ENGINES, is_black_box
 from ..plots import save_picture, solution_picture
 from ..problems import PROBLEMS, Problem
 from ..solution import Solution
@@ -30,6 +31,12 @@ _Name = Annotated[
     str | None, typer.Argument(help="A name of the catalogue; without one they are listed.", show_default=False)
 ]
 _Solver = Annotated[str, typer.Option("--solver", help="A method; `legato doctor` lists them.")]
+_Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine", help="What marches; those of SciPy and SUNDIALS, such as scipy-radau, have a method of their own."
+    ),
+]
 _Relative = Annotated[float, typer.Option("--rtol", help="The relative tolerance.")]
 _Absolute = Annotated[
     float | None,
@@ -60,6 +67,7 @@ class _Solved(NamedTuple):
 def solve(
     problem: _Name = None,
     solver: _Solver = "tsit5",
+    engine: _Engine = "auto",
     rtol: _Relative = 1e-7,
     atol: _Absolute = None,
     dt0: _Step = None,
@@ -75,6 +83,8 @@ def solve(
     legato solve
 
     legato solve lotka-volterra --solver dop853 --rtol 1e-10 -o runs/cycle
+
+    legato solve robertson --engine scipy-radau
     """
     with session("solve", as_json=json, debug=debug) as output:
         if problem is None:
@@ -86,14 +96,17 @@ def solve(
         folder = Path("runs") / f"solve-{chosen.name}" if out is None else out
         numbers, picture = free_files(folder, ("solution.csv", "solution.svg"), force=force)
         atol = atol if atol is not None else chosen.atol if chosen.atol is not None else 1e-9
-        options = {"solver": solver, "rtol": rtol, "atol": atol, "dt0": dt0, "max_steps": max_steps}
-        solved = _solve(chosen, times, options)
+        options: dict[str, Any] = {"solver": solver, "rtol": rtol, "atol": atol, "dt0": dt0, "max_steps": max_steps}
+        solved = _solve(chosen, times, {**options, "engine": engine})
         drawn = solution_picture(
             solved.times.numpy(), solved.states.numpy(), names=chosen.components, title=f"{chosen.name}: {chosen.title}"
         )
         folder.mkdir(parents=True, exist_ok=True)
         write_csv(numbers, _columns(chosen, solved))
         save_picture(picture, drawn)
+        options |= {"engine": solved.solution.stats.engine}
+        if is_black_box(ENGINES[options["engine"]]):
+            options["solver"] = options["engine"]
         values = _values(chosen, solved, options) | {"files": [str(numbers), str(picture)]}
         output.result(values)
         _show(output, chosen, solved, values)
