@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from methods import GENERAL, interpolant
+from methods import GENERAL, NEUTRAL, interpolant, interpolation_cost
 from torch import Tensor
 
 import legato
@@ -95,9 +95,17 @@ def test_the_dense_solution_passes_through_the_step_ends(solver: str, span: tupl
 def test_the_dense_solution_is_continuous_and_its_slope_is_the_field_at_both_sides_of_every_joint(
     solver: str, span: tuple[float, float]
 ) -> None:
-    """Every interpolant of the catalogue is once differentiable: it takes the field's value at both ends of a step."""
+    """Every interpolant of the catalogue is once differentiable: it takes the field's value at both ends of a step.
+
+    That of a method which carries slopes of its own takes those, which are near the field's.
+    """
     solution = pursue(solver, span, save="steps", dense=True)
     ts, ys, fields = solution.ts, solution.ys, slopes(solution)
+    if solver in NEUTRAL:
+        near = 300 * tolerance(solver) * (1 + fields.abs())
+        own = torch.cat([solution.derivative(ts[:-1]), solution.derivative(before(ts)[-1:])])
+        assert ((own - fields).abs() <= near)[: len(ts) // 2].all()
+        fields = own
     for_values, for_slopes = sizes_of_weights(solver)
     steepest = fields.abs().amax(0)
     sizes = ts.diff()[:, None].abs()
@@ -135,7 +143,6 @@ def test_save_times_change_no_step_and_cost_what_the_interpolant_needs(solver: s
 
     A method without f(t1, y1) among its stages gets it from the next step; only the last step has none, so one more.
     """
-    tableau = SOLVERS[solver].tableau
     plain, steps, saved = (pursue(solver, span), pursue(solver, span, save="steps"), pursue(solver, grid(span)))
     assert torch.equal(saved.ys[-1], plain.ys[-1])
     assert saved.stats.steps == plain.stats.steps
@@ -144,9 +151,8 @@ def test_save_times_change_no_step_and_cost_what_the_interpolant_needs(solver: s
     knots, times = steps.ts * sign, torch.tensor(grid(span), dtype=torch.float64) * sign
     inside = times[~torch.isin(times, knots)]
     looked_into = len(torch.searchsorted(knots.contiguous(), inside).unique())
-    needed = len(tableau.extra_a) * looked_into + (not tableau.first_same_as_last)
     assert looked_into > 3
-    assert saved.stats.evaluations - plain.stats.evaluations == needed
+    assert saved.stats.evaluations - plain.stats.evaluations == interpolation_cost(solver, looked_into)
 
 
 @pytest.mark.parametrize("span", SPANS)

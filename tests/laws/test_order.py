@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from methods import GENERAL
+from methods import GENERAL, NEUTRAL
 from torch import Tensor
 
 import legato
@@ -123,6 +123,8 @@ def uniform_error(solver: str, window: Window, steps: int, *, between: bool = Fa
 def test_the_error_at_step_ends_falls_with_the_order_of_the_method(solver: str) -> None:
     order = SOLVERS[solver].order
     for window in windows(order):
+        if solver in NEUTRAL and window.problem == "kpr":  # it contracts at rates up to two
+            continue
         steps = counts(window.fewest, window.most)
         found = slope(steps, [uniform_error(solver, window, count) for count in steps])
         assert found > order - MARGIN, window
@@ -210,6 +212,8 @@ def test_the_error_of_the_gradient_falls_with_the_order_of_the_method(solver: st
     t1, fastest, fewest, most = {1: (10.0, 5.0, 128, 512), 5: (30.0, 5.0, 120, 300), 8: (6.0, 4.0, 17, 42)}.get(
         order, (10.0, 5.0, 64, 200)
     )
+    if solver in NEUTRAL:  # the logistic curve contracts where it ends
+        t1, fastest = 2.0, 2.0
     steps = counts(fewest, most, 4)
     found = slope(steps, [gradient_error(solver, t1, fastest, count) for count in steps])
     assert abs(found - order) < margin(order)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from methods import GENERAL
+from methods import GENERAL, NEUTRAL
 from spies import Spy
 from torch import Tensor
 
@@ -295,7 +295,8 @@ def test_a_named_jump_is_crossed_to_rounding(solver: str, steps: str) -> None:
 @pytest.mark.parametrize("solver", GENERAL)
 def test_the_number_of_calls_is_what_the_statistics_say(solver: str, steps: str, gradient: str) -> None:
     """Rejections, interpolants, jumps and checks included; the backward pass is counted apart."""
-    spy = Spy(lambda t, y: -40 * (y - torch.cos(t)))
+    rate = 1 if solver in NEUTRAL else 40
+    spy = Spy(lambda t, y: -rate * (y - torch.cos(t)))
     y0 = torch.ones(2, 1, dtype=torch.float64, requires_grad=gradient != "none")
     solution = legato.solve(
         spy,

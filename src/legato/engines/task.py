@@ -192,6 +192,7 @@ class StepRecord(NamedTuple):
         slots: for each output, what it kept of this step.
         ties: how the step's times depend on those of the solve.
         history: what the step began with and could not derive, or None where it derived everything.
+        fresh: the mask of rows that derived everything where others did not, or None where all are alike.
         limit: beyond which time the step did not call the field: a number, or one entry per row.
         live: the mask of rows that had not failed, or None for all.
         rows: the indices of the rows that took this step, or None for all (independent steps).
@@ -208,6 +209,7 @@ class StepRecord(NamedTuple):
     limit: Any
     live: Tensor | None = None
     rows: Tensor | None = None
+    fresh: Tensor | None = None
 
 
 @dataclass(kw_only=True)

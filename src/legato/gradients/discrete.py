@@ -55,8 +55,11 @@ class _Held:
         self.originals = originals
         self.values = march.values
         parts = [(record.y0, *(record.history or ())) for record in march.record]
-        self.states: list[Any] = [part for group in parts for part in group]
-        self.sizes = [len(group) for group in parts]
+        # A slope that several steps remember is one tensor, and so one output of the function.
+        own = {id(part): part for group in parts for part in group}
+        self.states: list[Any] = list(own.values())
+        order = {key: place for place, key in enumerate(own)}
+        self.places = [[order[id(part)] for part in group] for group in parts]
         march.record = [record._replace(y0=None, history=None) for record in march.record]
         march.values = []
         self.count = len(self.values)
@@ -66,10 +69,15 @@ class _Held:
 
     def grouped(self, parts: Sequence[Any]) -> list[Sequence[Any]]:
         """Return a list with an entry per stored tensor as one with a group of them per step."""
-        groups, place = [], 0
-        for size in self.sizes:
-            groups.append(parts[place : place + size])
-            place += size
+        return [[parts[place] for place in group] for group in self.places]
+
+    def grouped_once(self, parts: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return the same with each entry in the first group that it belongs to, and None in the others."""
+        seen: set[int] = set()
+        groups: list[Sequence[Any]] = []
+        for group in self.places:
+            groups.append([None if place in seen else parts[place] for place in group])
+            seen.update(group)
         return groups
 
     def release(self) -> tuple[list[Tensor], list[Tensor]]:
@@ -111,7 +119,7 @@ class _Discrete(torch.autograd.Function):
                 values,
                 inputs=fields,
                 originals=held.originals,
-                state_cotangents=held.grouped(cotangents[held.count :]),
+                state_cotangents=held.grouped_once(cotangents[held.count :]),
                 create_graph=torch.is_grad_enabled(),
                 check=RefuseUnknown(fields),
             )

@@ -6,8 +6,11 @@ from typing import Any
 
 from ..core.catalogue import Catalogue
 from . import tableaus
+from .asynchronous_leapfrog import AsynchronousLeapfrog, AsynchronousLeapfrogStep
+from .demand import Demand
 from .explicit import ExplicitRungeKutta, ExplicitStep
 from .polynomial_step import PolynomialStep
+from .reversible_heun import ReversibleHeun, ReversibleHeunStep
 from .separable import VELOCITY_VERLET, YOSHIDA4, Leapfrog, SemiImplicitEuler, SeparableStep
 from .sums import BufferSums, ChainSums, Sums, TensorSums
 from .tableau import Tableau
@@ -16,12 +19,17 @@ __all__ = [
     "SOLVERS",
     "VELOCITY_VERLET",
     "YOSHIDA4",
+    "AsynchronousLeapfrog",
+    "AsynchronousLeapfrogStep",
     "BufferSums",
     "ChainSums",
+    "Demand",
     "ExplicitRungeKutta",
     "ExplicitStep",
     "Leapfrog",
     "PolynomialStep",
+    "ReversibleHeun",
+    "ReversibleHeunStep",
     "SemiImplicitEuler",
     "SeparableStep",
     "Sums",
@@ -54,5 +62,7 @@ SOLVERS: Catalogue[Any] = Catalogue(
         "semi_implicit_euler": (SemiImplicitEuler(), "first order and symplectic, for states (q, p), fixed step"),
         "velocity_verlet": (VELOCITY_VERLET, "second order, symplectic, time-reversible, for separable (q, p)"),
         "yoshida4": (YOSHIDA4, "fourth order, symplectic, time-reversible, for separable (q, p), fixed step"),
+        "reversible_heun": (ReversibleHeun(), "second order, steps back in closed form, for oscillations"),
+        "alf": (AsynchronousLeapfrog(), "second order, steps back in closed form, carries a velocity"),
     },
 )

@@ -43,6 +43,9 @@ class IndependentMarch:
         self.all_active = True
         self.t, self.y = task.t0, task.y0
         self.carry: Carry = None
+        # Rows whose history was derived from the state, and those that have still to derive it.
+        self.fresh = torch.ones(count, dtype=torch.bool, device=device)
+        self.stale = torch.zeros_like(self.fresh)
         self.sign = torch.where(task.t1 >= task.t0, 1.0, -1.0).to(torch.float64)
         self.size: Tensor  # from the first sizes on
         self.failures = torch.zeros(count, dtype=torch.int64, device=device)
@@ -124,7 +127,7 @@ class IndependentMarch:
         index = None if bool(accept.all()) else accept.nonzero().squeeze(1)
         self.march.evaluations[self.rows] += task.term.calls - calls
         calls = task.term.calls
-        part = self.graph and index is not None
+        part, derived = self.graph and index is not None, self.carry is None
         if part and index is not None and len(index):
             step = self._again(index, dt, ties, target)
         self._advance(step, accept=accept, index=index, end=end, dt=dt, ties=ties, limit=target)
@@ -135,7 +138,10 @@ class IndependentMarch:
             kept = torch.where(lands & accept, size, 0.0)
             self.size = torch.maximum(dt.abs() * factor, kept)
         self.knot = torch.where(accept & lands, knot, self.knot)
-        self.after_jump = torch.where(accept, lands & self._is_jump(end), self.after_jump)
+        jumped = lands & self._is_jump(end)
+        self.after_jump = torch.where(accept, jumped, self.after_jump)
+        self.fresh = torch.where(accept, jumped, self.fresh)
+        self.stale = torch.where(accept, jumped, part and derived)
         self._settle(accept, error, at_floor=at_floor, done=accept & to_the_end)
 
     def _step(self, end: Tensor, dt: Tensor, lands: Tensor, ties: Ties, limit: Tensor) -> Any:
@@ -147,8 +153,7 @@ class IndependentMarch:
         if self.graph and task.clock is not None:
             begin, finish, dt = task.clock.step(ties, begin, finish, dt, rows=None if self.all_active else self.rows)
         sums = TensorSums(self.y, self.term.time_dtype)
-        if self.carry is not None and bool(self.after_jump.any()):
-            self.carry = None
+        self.carry = self._begun(begin)
         demand = task.demand(derivatives=self.derivatives, limit=limit, begin=self.knot, rows=self.rows)
         step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=dt, sums=sums, demand=demand)
         if task.solver.adaptive:
@@ -169,6 +174,18 @@ class IndependentMarch:
         begun = {"begin": self.knot[index], "rows": self.rows[index]}
         demand = task.demand(derivatives=self.derivatives, limit=limit[index], **begun)
         return task.solver.step(part, begin, finish, y0, self._history(index), dt=size, sums=sums, demand=demand)
+
+    def _begun(self, begin: Tensor) -> Carry:
+        """Return what the step may begin with; after a jump nothing from before it."""
+        solver = self.task.solver
+        if self.carry is None or not solver.history:
+            return None if bool(self.after_jump.any()) else self.carry
+        if bool(self.stale.all()):
+            return None
+        if not bool(self.stale.any()):
+            return self.carry
+        anew = solver.start(self.term, self._column(begin), self.y)
+        return tuple(_choose(self.stale, new, old) for new, old in zip(anew, self.carry, strict=False))
 
     def _history(self, index: Tensor | None) -> Carry:
         """Return the part of the carry that cannot be derived, of some rows or of all; None where there is none."""
@@ -209,23 +226,22 @@ class IndependentMarch:
         self.t = torch.where(accept, end, self.t)
 
     def _chosen(self, step: Any, accept: Tensor) -> Carry:
-        """Return what the accepted rows hand on and the others begin again with."""
+        """Return what the accepted rows hand on and the others begin again with; what only some have is derived."""
         onward, again = step.carry, step.retry
         if onward is None or again is None:
             return None
-        return tuple(_choose(accept, new, old) for new, old in zip(onward, again, strict=True))
+        return tuple(_choose(accept, new, old) for new, old in zip(onward, again, strict=False))
 
     def _merged(self, step: Any, index: Tensor) -> Carry:
-        """Return the history after a step of the accepted rows alone; the others keep theirs."""
+        """Return the history after a step of the accepted rows alone; the others keep theirs, or begin anew."""
         count = self.task.solver.history
         if not count:
             return None
         if not len(index):
             return self._history(None)
-        start = self.task.solver.start if self.carry is None else None
-        old = self.carry if start is None else start(self.term, self._column(self._begin()), self.y)
-        assert old is not None
-        return tuple(was.index_copy(0, index, now) for was, now in zip(old[:count], step.carry[:count], strict=True))
+        parts = step.carry[:count]
+        old = self._history(None) or tuple(part.new_zeros((len(self.rows), *part.shape[1:])) for part in parts)
+        return tuple(was.index_copy(0, index, now) for was, now in zip(old, parts, strict=True))
 
     def _record(self, slots: tuple, index: Tensor | None, dt: Tensor, ties: Ties, limit: Tensor) -> None:
         """Keep what the transpose of the accepted rows' step needs."""
@@ -235,8 +251,11 @@ class IndependentMarch:
         if index is not None:
             parts = tuple(None if part is None else part[index] for part in parts)
         t0, t1, size, y0, limit, rows, *masks = parts
-        history = self._history(index) if self.carry is not None else None
-        self.record.append(StepRecord(self.task.term, t0, t1, size, y0, slots, Ties(*masks), history, limit, rows=rows))
+        fresh = self.fresh if index is None else self.fresh[index]
+        history = None if bool(fresh.all()) else self._history(index)
+        mixed = fresh if history and bool(fresh.any()) else None
+        term, ties = self.task.term, Ties(*masks)
+        self.record.append(StepRecord(term, t0, t1, size, y0, slots, ties, history, limit, rows=rows, fresh=mixed))
 
     def _settle(self, accept: Tensor, error: Tensor, *, at_floor: Tensor, done: Tensor) -> None:
         """Let the rows leave that are done or beyond help."""
@@ -273,6 +292,7 @@ class IndependentMarch:
         self.t, self.y, self.sign = self.t[index], self.y[index], self.sign[index]
         self.failures, self.after_jump = self.failures[index], self.after_jump[index]
         self.knot, self.stops = self.knot[index], self.stops[index]
+        self.fresh, self.stale = self.fresh[index], self.stale[index]
         self.carry = None if self.carry is None else tuple(part[index] for part in self.carry)
         if hasattr(self, "memory"):
             self.memory = tuple(part[index] for part in self.memory)

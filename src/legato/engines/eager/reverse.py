@@ -128,7 +128,7 @@ class _Sweep:
             return
         with torch.enable_grad():
             y0, inputs = self._sources(state)
-            past = [self._own(part) if part.is_floating_point() else part for part in history]
+            past = [self._own(part) if _moves(part) else part for part in history]
             times = self._times(record)
             copies = {id(old): new for old, new in zip(self.originals, inputs, strict=True) if old is not new}
             with Swapped(copies) if copies else nullcontext():
@@ -138,7 +138,7 @@ class _Sweep:
                 handed = self._handed_on(step, record.rows)
         self._compare(record, y0, step.y1)
         end = self.cotangent if record.rows is None else self.cotangent[record.rows]
-        moving = [part for part in past if part.is_floating_point()]
+        moving = [part for part in past if _moves(part)]
         sources = [y0, *moving, *inputs, *(() if times is None else times.leaves)]
         results += [value for value, _ in handed]
         self.check(results, sources)
@@ -165,14 +165,15 @@ class _Sweep:
         wanted = [(place, self._of_rows(place, rows)) for place in range(len(self.memory))]
         if all(part is None for _, part in wanted):
             return []
-        return [(step.carry[place], part) for place, part in wanted if part is not None]
+        handed = [(step.carry[place], part) for place, part in wanted if part is not None]
+        return [(value, part) for value, part in handed if value.requires_grad]
 
     def _remember(self, record: StepRecord, past: Sequence[Tensor], found: Sequence[Tensor | None]) -> None:
         """Go back to the cotangents of the history that the step began with; none where it derived its own."""
         parts = iter(found)
         for place in range(len(self.memory)):
             given = past[place] if past else None
-            part = next(parts) if given is not None and given.is_floating_point() else None
+            part = next(parts) if given is not None and _moves(given) else None
             if record.rows is None:
                 self.memory[place] = part
             elif part is not None or self.memory[place] is not None:
@@ -267,11 +268,21 @@ class _Sweep:
             t0, t1, dt = record.t0, record.t1, record.dt
             tensors = isinstance(dt, Tensor)
             sums = TensorSums(y0, term.time_dtype) if tensors else ChainSums(term.time_dtype, y0.device)
-        carry = tuple(past) if past else None
+        carry: Any = tuple(past) if past else None
+        if past and record.fresh is not None:
+            carry = self._partly_fresh(
+                record.fresh, past, task.solver.start(term, sums.times(t0, t1, dt, (0.0,))[0], y0)
+            )
         derivatives = 2 if self.create_graph else 1
         begun = {"begin": record.ties.begin, "rows": record.rows}
         demand = task.demand(derivatives=derivatives, limit=record.limit, **begun)
         return task.solver.step(term, t0, t1, y0, carry, dt=dt, sums=sums, demand=demand)
+
+    @staticmethod
+    def _partly_fresh(fresh: Tensor, past: Sequence[Tensor], anew: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the history that a step began with, derived again for the rows that had none."""
+        rows = [fresh.view(-1, *(1,) * (part.dim() - 1)) for part in past]
+        return tuple(torch.where(*parts) for parts in zip(rows, anew, past, strict=False))
 
     def _times(self, record: StepRecord) -> _Times | None:
         """Return the step's times as functions of fresh copies of the clock's, or None without a clock."""
@@ -298,6 +309,11 @@ class _Sweep:
                 sums[place] = total + part
             else:
                 total.add_(part)
+
+
+def _moves(part: Tensor) -> bool:
+    """Return whether a part of a history has derivatives; counts have none."""
+    return part.is_floating_point() or part.is_complex()
 
 
 class _Times(NamedTuple):

@@ -45,6 +45,7 @@ class SharedMarch:
         self.sign = 1.0 if task.t1 >= task.t0 else -1.0
         self.t, self.y = task.t0, task.y0
         self.carry: Carry = None
+        self.fresh = True  # whether a history in the carry was derived from the state
         self.ledger = Ledger(task.layout.rows, task.t0, task.y0.device)
         self.live: Tensor | None = None
         self.steps = self.accepted = self.failures = 0
@@ -132,16 +133,16 @@ class SharedMarch:
             for output, store in zip(task.outputs, self.stores, strict=True)
         )
         if task.keep:
-            history = None if carry is None else carry[: task.solver.history]
+            history = None if carry is None or self.fresh else carry[: task.solver.history]
             self.record.append(StepRecord(self.term, t0, t1, dt, self.y, slots, ties, history, target, self.live))
         self.accepted += 1
         self.failures = 0
-        self.t, self.y, self.carry = end, step.y1, step.carry
+        self.t, self.y, self.carry, self.fresh = end, step.y1, step.carry, False
         if task.controller.adaptive:
             self.size = max(abs(dt) * verdict.factor, size if lands else 0.0)
         self.after_jump = lands and target in task.jumps
         if self.after_jump:
-            self.carry = None
+            self.carry, self.fresh = None, True
         return lands
 
     def _refuse(self, step: Any, error: float, *, factor: float, size: float, at_floor: bool) -> None:
@@ -185,7 +186,17 @@ class SharedMarch:
         self.y = torch.where(self.live, self.y, task.y0.detach())
         time = torch.tensor(self.t, dtype=self.term.time_dtype, device=self.y.device)
         self.term = without_rows(task.term, live, t=time, y=self.y, batch_dims=task.layout.batch_dims)
-        self.carry = None
+        self.carry = self._lasting(self._time(self._begin()))
+
+    def _lasting(self, time: Tensor) -> Carry:
+        """Return the history of the rows that are left, and for the others one that stands still."""
+        count = self.task.solver.history
+        if not count or self.fresh or self.carry is None or self.live is None:
+            return None
+        live = self.live
+        still = self.task.solver.start(self.term, time, self.y)
+        pairs = zip(self.carry[:count], still[:count], strict=True)
+        return tuple(torch.where(live, was, new) if was.dim() else was for was, new in pairs)
 
     def _error(self, step: Any) -> float:
         """Return the error norm: the one moment at which the march waits for the device."""
