@@ -17,7 +17,15 @@ from ..core.norms import Tolerances
 from ..core.packing import Layout
 from ..core.structure import aligned, flatten
 from ..engines import ENGINES, Limits
-from ..solvers import SOLVERS, ExplicitRungeKutta, Tableau
+from ..solvers import (
+    SOLVERS,
+    ExplicitRungeKutta,
+    ImplicitTableau,
+    Rosenbrock,
+    RosenbrockTableau,
+    Tableau,
+    implicit_runge_kutta,
+)
 
 __all__ = ["Method", "choose_controller", "choose_engine", "choose_method", "choose_solver", "choose_tolerances"]
 
@@ -30,6 +38,10 @@ def choose_solver(solver: Any) -> Any:
         return SOLVERS[solver]
     if isinstance(solver, Tableau):
         return ExplicitRungeKutta(solver)
+    if isinstance(solver, ImplicitTableau):
+        return implicit_runge_kutta(solver)
+    if isinstance(solver, RosenbrockTableau):
+        return Rosenbrock(solver)
     if hasattr(solver, "step") and hasattr(solver, "start"):
         return solver
     raise InputError(f"solver is a name, a Tableau or a solver; got {type(solver).__name__}")

@@ -88,6 +88,7 @@ class ExplicitRungeKutta:
 
     accepts = "ode"
     history = 0
+    implicit = False
 
     def __init__(self, tableau: Tableau) -> None:
         if not isinstance(tableau, Tableau):

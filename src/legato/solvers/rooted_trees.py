@@ -30,6 +30,7 @@ __all__ = [
     "order_residual",
     "relative",
     "rooted_trees",
+    "rosenbrock_weights",
     "stage_weights",
 ]
 
@@ -75,7 +76,7 @@ def stage_weights(a: Sequence[Sequence[Scalar]], up_to: int, *, one: Scalar) -> 
     """Compute `g_i(t)` for every tree with at most `up_to` nodes.
 
     Arguments:
-        a: strictly lower triangular stage matrix, row i holding i entries.
+        a: the stage matrix: strictly lower triangular, row i holding i entries, or square.
         up_to: the largest node count wanted.
         one: the number 1 in the arithmetic of `a`: 1.0 or Fraction(1).
 
@@ -93,6 +94,27 @@ def stage_weights(a: Sequence[Sequence[Scalar]], up_to: int, *, one: Scalar) -> 
                 below = weights[child]
                 inner[child] = [sum((entry * below[j] for j, entry in row), start=one - one) for row in rows]
             product = [left * right for left, right in zip(product, inner[child], strict=True)]
+        weights[tree] = tuple(product)
+    return weights
+
+
+def rosenbrock_weights(
+    alpha: Sequence[Sequence[float]], beta: Sequence[Sequence[float]], up_to: int
+) -> dict[Tree, tuple[float, ...]]:
+    """Compute the `g_i(t)` of a Rosenbrock method: `beta` below a node with one child, `alpha` below one with more.
+
+    Arguments:
+        alpha, beta: square matrices, `beta` the sum of alpha and Gamma.
+        up_to: the largest node count wanted.
+    """
+    weights: dict[Tree, tuple[float, ...]] = {}
+    for tree in (tree for nodes in range(1, up_to + 1) for tree in rooted_trees(nodes)):
+        matrix = beta if len(tree) == 1 else alpha
+        product = [1.0] * len(alpha)
+        for child in tree:
+            below = weights[child]
+            inner = [sum(entry * value for entry, value in zip(row, below, strict=True)) for row in matrix]
+            product = [left * right for left, right in zip(product, inner, strict=True)]
         weights[tree] = tuple(product)
     return weights
 

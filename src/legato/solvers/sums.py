@@ -41,6 +41,9 @@ class Sums(Protocol):
     def total(self, dt: Any, weights: Weights) -> Tensor:
         """Return `dt sum_j weights[j] k[j]`."""
 
+    def combine(self, weights: Weights) -> Tensor:
+        """Return `sum_j weights[j] k[j]`."""
+
     def many(self, y0: Tensor, dt: Any, table: Any) -> Tensor:
         """Return `y0 + dt sum_j table[m, j] k[j]` for every row m of a table, stacked in front."""
 
@@ -88,6 +91,10 @@ class BufferSums:
         """Return `dt sum_j weights[j] k[j]`."""
         vector = self._vector(weights)
         return torch.mv(self._columns[len(weights)], vector).mul_(dt).view(self._shape)
+
+    def combine(self, weights: Weights) -> Tensor:
+        """Return `sum_j weights[j] k[j]`."""
+        return torch.mv(self._columns[len(weights)], self._vector(weights)).view(self._shape)
 
     def many(self, y0: Tensor, dt: float, table: Sequence[Weights]) -> Tensor:
         """Return `y0 + dt sum_j table[m, j] k[j]` by one matrix product."""
@@ -142,6 +149,10 @@ class ChainSums:
         """Return `dt sum_j weights[j] k[j]`."""
         return self.add(torch.zeros_like(self._stages[0]), dt, weights)
 
+    def combine(self, weights: Weights) -> Tensor:
+        """Return `sum_j weights[j] k[j]`."""
+        return self.total(1.0, weights)
+
     def many(self, y0: Tensor, dt: float, table: Sequence[Weights]) -> Tensor:
         """Return `y0 + dt sum_j table[m, j] k[j]`, stacked."""
         return torch.stack([self.add(y0, dt, weights) for weights in table])
@@ -176,7 +187,11 @@ class TensorSums:
         return y0 + self.total(dt, weights)
 
     def total(self, dt: Tensor, weights: Weights) -> Tensor:
-        """Return `dt sum_j weights[j] k[j]`.
+        """Return `dt sum_j weights[j] k[j]`."""
+        return self.combine(weights) * self._column(dt).to(self._dtype)
+
+    def combine(self, weights: Weights) -> Tensor:
+        """Return `sum_j weights[j] k[j]`.
 
         Products and sums are rounded one by one, never fused, so that a row's bits do not depend on where in the batch
         it lies.
@@ -186,9 +201,7 @@ class TensorSums:
             if weight:
                 part = stage * weight
                 total = part if total is None else total + part
-        if total is None:
-            return torch.zeros_like(self._stages[0])
-        return total * self._column(dt).to(self._dtype)
+        return torch.zeros_like(self._stages[0]) if total is None else total
 
     def many(self, y0: Tensor, dt: Tensor, table: Tensor) -> Tensor:
         """Return `y0 + dt sum_j table[m, j] k[j]`; the step size is 0-d, and the table may carry a gradient."""

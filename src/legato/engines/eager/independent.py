@@ -222,7 +222,7 @@ class IndependentMarch:
             self.carry = self._merged(step, index)
         else:
             self.y = _choose(accept, step.y1, self.y)
-            self.carry = self._chosen(step, accept)
+            self.carry = self._chosen(step, accept) if len(index) else step.retry
         self.t = torch.where(accept, end, self.t)
 
     def _chosen(self, step: Any, accept: Tensor) -> Carry:
