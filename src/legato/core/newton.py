@@ -20,13 +20,12 @@ from torch import Tensor
 
 __all__ = ["newton"]
 
-_LIMIT = 12
 _PRECISION = 1e-2
 """How much of the tolerance an equation may be off by, kappa."""
 _AT_ONCE = 1e-5
 """A first update as small as this ends the iteration: no rate is known yet."""
-_NOISE = 1.0
-"""Updates that no longer shrink, but are this small, are rounding."""
+_STALLED = 0.5
+"""A rate from which on updates are taken for rounding, if they are small enough."""
 
 
 def newton(
@@ -34,6 +33,9 @@ def newton(
     guess: Tensor,
     solve: Callable[[Tensor], Tensor],
     measure: Callable[[Tensor], Tensor],
+    *,
+    limit: int = 12,
+    noise: float = _PRECISION,
 ) -> tuple[Tensor, Tensor]:
     """Return the roots and the mask of the rows for which none was found.
 
@@ -42,12 +44,14 @@ def newton(
         guess: where to begin.
         solve: maps `G(x)` to the update `W^-1 G(x)`.
         measure: the norm of each row's update, `(rows,)`, in units of the tolerance.
+        limit: the greatest number of iterations.
+        noise: the norm below which updates that no longer shrink are rounding.
     """
     found = guess
     failed = torch.zeros(len(guess), dtype=torch.bool, device=guess.device)
     done = failed
     before: Tensor | None = None
-    for iteration in range(_LIMIT):
+    for iteration in range(limit):
         update = solve(residual(found))
         size = measure(update)
         going = ~(done | failed)
@@ -58,8 +62,8 @@ def newton(
         else:
             rate = size / before
             left = size * rate / (1 - rate)
-            now = ((rate < 1) & (left <= _PRECISION)) | ((rate >= 0.5) & (size <= _NOISE * _PRECISION)) | (size == 0)
-            remaining = _LIMIT - 1 - iteration
+            now = ((rate < 1) & (left <= _PRECISION)) | ((rate >= _STALLED) & (size <= noise)) | (size == 0)
+            remaining = limit - 1 - iteration
             lost = ~size.isfinite() | (~now & ((rate >= 1) | (left * rate**remaining > _PRECISION)))
         done = done | (going & now)
         failed = failed | (going & lost & ~now)

@@ -6,9 +6,10 @@ For the slopes :math:`k` of one stage, or of all at once,
     W = I - \Delta t\, a \otimes J, \qquad J = \frac{\partial f}{\partial y}(t_0, y_0).
 
 Newton's method with :math:`W` in place of the derivative finds a root without a graph. Where the step is to be
-differentiated, :math:`m` more updates :math:`k \leftarrow k - W^{-1} G(k)` with :math:`W` held constant leave its value
-as it is and give it its first :math:`m` derivatives, those of the implicit function theorem: the root's dependence on
-whatever enters :math:`G` is wrong by the order 1 before the first of them and by one order more after each.
+differentiated, :math:`m` more updates :math:`k \leftarrow k - V^{-1} G(k)`, with :math:`V = \partial G/\partial k` at the
+root and held constant, leave its value as it is and give it its first :math:`m` derivatives, those of the implicit
+function theorem: as a function of whatever enters :math:`G`, the root is wrong in first order before the first of them
+and by one order more after each.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Equations:
     def __init__(self, term: Any, t0: Tensor, y0: Tensor, carry: Carry, *, dt: Any, demand: Demand) -> None:
         self.frame = Frame.of(y0, demand.batch_dims)
         self.derivatives = demand.derivatives
+        self._patience: dict[str, Any] = {} if demand.tolerances is not None else {"limit": 60, "noise": 1.0}
         if carry is not None and len(carry) > 1 and not demand.derivatives:
             point = Linearised(carry[0], carry[1])
         else:
@@ -57,8 +59,20 @@ class Equations:
         self._size = self.frame.column(plain, self.jacobian)
         self._unit = torch.eye(self.jacobian.shape[-1], dtype=self.jacobian.dtype, device=y0.device)
         self._factored: dict[tuple[type, complex], Factored] = {}
-        self._scale = _scale(y0.detach(), self.frame, demand)
+        self._scale = self._tolerance(y0.detach(), demand)
         self.failed = torch.zeros(self.frame.rows, dtype=torch.bool, device=y0.device)
+
+    def _tolerance(self, y0: Tensor, demand: Demand) -> Tensor:
+        """Return the tolerance of every component, `(rows, n)`."""
+        frame = self.frame
+        if demand.tolerances is not None:
+            return frame.scale(demand.tolerances.of_size(y0.abs()))
+        state, moved = frame.flat(y0).abs(), (frame.flat(self.slope.detach()) * self._size).abs()
+        if not state.shape[1]:
+            return state
+        numbers = torch.finfo(state.dtype)
+        largest = torch.maximum(state, moved).amax(dim=1, keepdim=True).expand_as(state)
+        return (largest * (_TO_ROUNDING * numbers.eps)).clamp(min=numbers.tiny)
 
     def factored(self, coefficient: complex) -> Factored:
         """Return `I - dt coefficient J`, ready to solve with; made once a step."""
@@ -88,27 +102,28 @@ class Equations:
         guess: Tensor,
         update: Callable[[Tensor], Tensor],
         measure: Callable[[Tensor], Tensor],
+        exact: Callable[[Tensor], Callable[[Tensor], Tensor]],
     ) -> Tensor:
-        """Return a root of `residual`, with as many derivatives as the step is to have; notes the rows without one."""
+        """Return a root of `residual`, with as many derivatives as the step is to have; notes the rows without one.
+
+        Arguments:
+            residual, guess, update, measure: as in `newton`.
+            exact: maps a root to the update with the derivative of the residual there.
+        """
         with torch.no_grad():
-            found, failed = newton(residual, guess.detach(), update, measure)
+            found, failed = newton(residual, guess.detach(), update, measure, **self._patience)
         self.failed = self.failed | failed
-        for _ in range(self.derivatives):
-            found = found - update(residual(found))
+        if self.derivatives:
+            update = exact(found)
+            for _ in range(self.derivatives):
+                found = found - update(residual(found))
         return found
 
-
-def _scale(y0: Tensor, frame: Frame, demand: Demand) -> Tensor:
-    """Return the tolerance of every component, `(rows, n)`."""
-    sizes = y0.abs()
-    if demand.tolerances is not None:
-        return frame.scale(demand.tolerances.of_size(sizes))
-    flat = frame.scale(sizes)
-    if not flat.shape[1]:
-        return flat
-    largest = flat.amax(dim=1, keepdim=True).expand_as(flat)
-    numbers = torch.finfo(flat.dtype)
-    return (largest * (_TO_ROUNDING * numbers.eps)).clamp(min=numbers.tiny)
+    def jacobian_at(self, term: Any, t: Tensor, state: Tensor) -> Tensor:
+        """Return the Jacobian at a stage, times the step size: `(rows, n, n)`."""
+        found = linearise(term, t, state.detach(), self.frame, keep=False, graph=False, time=False).jacobian
+        size = self._size
+        return found * (size[..., None] if isinstance(size, Tensor) and size.dim() else size)
 
 
 class ImplicitStep(StageStep):

@@ -13,12 +13,14 @@ Reference: E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 199
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..core.errors import InputError
+from ..core.linear import Factored
 from .demand import Carry, Demand
 from .implicit import Equations, ImplicitStep
 from .implicit_tableau import ImplicitTableau
@@ -103,22 +105,36 @@ class DiagonallyImplicitRungeKutta(_ImplicitRungeKutta):
             if diagonal == 0:
                 sums.put(index, term.field(times[index], base))
                 continue
-            column = frame.column(dt, equations.jacobian)
-
-            def residual(
-                k: Tensor, time: Tensor = times[index], base: Tensor = base, size: Any = column * diagonal
-            ) -> Tensor:
-                state = frame.back(frame.flat(base) + size * k)
-                return k - frame.flat(term.field(time, state))
-
             factored = equations.factored(diagonal)
             if guess is None:
                 guess = factored.solve(frame.flat(equations.slope.detach()))
-            found = equations.solve(
-                residual, guess, factored.solve, lambda change, size=diagonal: equations.measure(change * size)
-            )
+            stage = _Stage(term, equations, times[index], base=frame.flat(base), diagonal=diagonal, dt=dt)
+            found = equations.solve(stage.residual, guess, factored.solve, stage.measure, stage.exact)
             guess = found.detach()
             sums.put(index, frame.back(found))
+
+
+class _Stage:
+    """The equation of one stage, `k = f(t, base + dt a k)`, on flat slopes."""
+
+    def __init__(
+        self, term: Any, equations: Equations, time: Tensor, *, base: Tensor, diagonal: float, dt: Any
+    ) -> None:
+        self.term, self.equations, self.time, self.base, self.diagonal = term, equations, time, base, diagonal
+        self.size = equations.frame.column(dt, equations.jacobian) * diagonal
+
+    def state(self, k: Tensor) -> Tensor:
+        return self.equations.frame.back(self.base + self.size * k)
+
+    def residual(self, k: Tensor) -> Tensor:
+        return k - self.equations.frame.flat(self.term.field(self.time, self.state(k)))
+
+    def measure(self, change: Tensor) -> Tensor:
+        return self.equations.measure(change * self.diagonal)
+
+    def exact(self, k: Tensor) -> Callable[[Tensor], Tensor]:
+        moved = self.equations.jacobian_at(self.term, self.time, self.state(k)) * self.diagonal
+        return Factored(torch.eye(moved.shape[-1], dtype=moved.dtype, device=moved.device) - moved).solve
 
 
 class FullyImplicitRungeKutta(_ImplicitRungeKutta):
@@ -153,10 +169,21 @@ class FullyImplicitRungeKutta(_ImplicitRungeKutta):
         wide = size[..., None] if isinstance(size, Tensor) and size.dim() else size
         stages = range(1, self.tableau.late)
 
+        def states(k: Tensor) -> list[Tensor]:
+            moved = flat[:, None] + wide * torch.einsum("ij,rjn->rin", core, k)
+            return [frame.back(part) for part in moved.unbind(1)]
+
         def residual(k: Tensor) -> Tensor:
-            states = flat[:, None] + wide * torch.einsum("ij,rjn->rin", core, k)
-            slopes = [frame.flat(term.field(times[i], frame.back(states[:, i - 1]))) for i in stages]
+            slopes = [frame.flat(term.field(times[i], state)) for i, state in zip(stages, states(k), strict=True)]
             return k - torch.stack(slopes, dim=1)
+
+        def exact(k: Tensor) -> Callable[[Tensor], Tensor]:
+            pairs = zip(stages, states(k), strict=True)
+            moved = torch.stack([equations.jacobian_at(term, times[i], state) for i, state in pairs], dim=1)
+            count = moved.shape[1] * moved.shape[-1]
+            blocks = torch.einsum("ij,rinm->rinjm", core, moved).reshape(-1, count, count)
+            factored = Factored(torch.eye(count, dtype=moved.dtype, device=moved.device) - blocks)
+            return lambda value: factored.solve(value.reshape(-1, count)).view_as(value)
 
         guess = equations.damped(equations.slope.detach(), self._real)
         whole = frame.flat(guess)[:, None].expand(-1, len(stages), -1)
@@ -165,6 +192,7 @@ class FullyImplicitRungeKutta(_ImplicitRungeKutta):
             whole,
             lambda value: self._update(value, equations),
             lambda change: equations.measure(torch.einsum("ij,rjn->rin", core, change)),
+            exact,
         )
         for index in stages:
             sums.put(index, frame.back(found[:, index - 1]))

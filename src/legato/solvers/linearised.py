@@ -64,11 +64,15 @@ class Frame(NamedTuple):
 
 
 class Linearised(NamedTuple):
-    """The field at a point, in the state's shape, its Jacobian there, `(rows, n, n)`, and its derivative by time."""
+    """The field at a point, in the state's shape, its Jacobian there, `(rows, n, n)`, and its derivative by time.
+
+    `made` is a tensor that the graph of these begins with, besides those that it was given: the time, made anew.
+    """
 
     value: Tensor
     jacobian: Tensor
     by_time: Tensor | None = None
+    made: Tensor | None = None
 
 
 def linearise(term: Any, t: Tensor, y: Tensor, frame: Frame, *, keep: bool, graph: bool, time: bool) -> Linearised:
@@ -96,7 +100,7 @@ def linearise(term: Any, t: Tensor, y: Tensor, frame: Frame, *, keep: bool, grap
             rows = flat.new_zeros(frame.rows, *(flat.shape[1],) * 2)
     if time and by_time is None:
         by_time = torch.zeros_like(value)
-    return Linearised(value if keep else value.detach(), rows, by_time)
+    return Linearised(value if keep else value.detach(), rows, by_time, when if when is not t else None)
 
 
 def _rows(flat: Tensor, state: Tensor, frame: Frame, *, graph: bool) -> Tensor:

@@ -71,6 +71,11 @@ class PartedStep:
         self.y1 = self._whole([step.y1 for step in steps])
 
     @property
+    def made(self) -> tuple[Tensor, ...]:
+        """Leaf tensors of the steps' own that their graphs hold."""
+        return tuple(leaf for step in self.steps for leaf in step.made)
+
+    @property
     def failed(self) -> Tensor | None:
         """The mask of rows whose equations were not solved."""
         masks = [step.failed for step in self.steps]

@@ -48,11 +48,12 @@ class RosenbrockStep(StageStep):
     ) -> None:
         super().__init__(sums, t0=t0, t1=t1, dt=dt, y0=y0, y1=y1, errors=(tableau.error,), dense=tableau.dense)
         self.point = point
+        self.made = () if point.made is None else (point.made,)
 
     @property
     def retry(self) -> Carry:
         """The field and its derivatives where the step began."""
-        return tuple(self.point)
+        return self.point[:3]
 
 
 class Rosenbrock:

@@ -30,9 +30,10 @@ class StageStep:
         t0, t1, dt: where the step begins and ends, and its signed size.
         y0, y1: the states there.
         failed: the mask `(rows,)` of rows whose equations were not solved, or None where there are none to solve.
+        made: leaf tensors of the step's own that its graph holds.
     """
 
-    __slots__ = ("_dense", "_errors", "dt", "failed", "sums", "t0", "t1", "y0", "y1")
+    __slots__ = ("_dense", "_errors", "dt", "failed", "made", "sums", "t0", "t1", "y0", "y1")
 
     def __init__(
         self, sums: Sums, *, t0: Any, t1: Any, dt: Any, y0: Tensor, y1: Tensor, errors: Rows, dense: Rows
@@ -40,6 +41,7 @@ class StageStep:
         self.sums, self.t0, self.t1, self.dt, self.y0, self.y1 = sums, t0, t1, dt, y0, y1
         self._errors, self._dense = errors, dense
         self.failed: Tensor | None = None
+        self.made: tuple[Tensor, ...] = ()
 
     @property
     def carry(self) -> Carry:

@@ -141,7 +141,7 @@ class _Sweep:
         moving = [part for part in past if _moves(part)]
         sources = [y0, *moving, *inputs, *(() if times is None else times.leaves)]
         results += [value for value, _ in handed]
-        self.check(results, sources)
+        self.check(results, [*sources, *step.made])
         if not any(result.requires_grad for result in results):
             return
         found = torch.autograd.grad(
