@@ -23,7 +23,7 @@ from legato.gradients import GRADIENTS
 from legato.models import MODELS
 from legato.models.baselines import BASELINES
 from legato.problems import PROBLEMS, Problem
-from legato.solvers import SOLVERS, Tableau
+from legato.solvers import SOLVERS
 
 __all__ = ["inside", "pages", "with_inside"]
 
@@ -86,9 +86,15 @@ step size, or `controller=`.
 Stages: evaluations of the field a step. Embedded: the order of the solution that the error is estimated with. Dense
 order: inside a step of size h the interpolant is wrong by O(h^(q+1)); +n counts the evaluations that it needs beyond
 the stages, spent only on steps that are looked into (a +1 is f(t1, y1), which the next step begins with anyway). Stable
-to: the left end of the interval of the real axis in which steps of y' = lambda y shrink, in units of lambda h. The
-numbers of Runge-Kutta methods are computed from their coefficients, and their orders are checked by exact algebra
-whenever a tableau is made. One of your own is `Tableau.from_lists(a, b, order=...)`, which can be passed as `solver=`.
+to: the left end of the interval of the real axis in which steps of y' = lambda y shrink, in units of lambda h; A-stable
+methods shrink everything that decays, L-stable ones the faster the faster it does. Of implicit methods, the stages
+count f(t0, y0), and the embedded order is that of the error estimate. The numbers of Runge-Kutta and Rosenbrock methods
+are computed from their coefficients, and their orders are checked by exact algebra whenever a tableau is made. One of
+your own is `Tableau.from_lists(a, b, order=...)` or `ImplicitTableau.from_lists`, which can be passed as `solver=`.
+
+Implicit methods (Rosenbrock, Kvaerno, KenCarp, Radau, Gauss, ...) are for stiff problems: they linearise the field where
+a step begins, by autograd, one small matrix per sample. A field under them is differentiable by torch, and treats
+samples apart.
 
 ## Sources
 
@@ -98,10 +104,12 @@ whenever a tableau is made. One of your own is `Tableau.from_lists(a, b, order=.
 
 def _numbers(solver: Any) -> tuple[str, ...]:
     """Return the numbers of a method; what only a tableau has is left out for one that has none."""
-    tableau: Tableau | None = getattr(solver, "tableau", None)
+    tableau = getattr(solver, "tableau", None)
     if tableau is None:
         embedded = DASH if solver.error_order is None else str(solver.error_order)
         return str(solver.order), embedded, str(solver.stages), DASH, str(solver.dense_order), DASH
+    if solver.implicit:
+        return _implicit_numbers(tableau)
     embedded = [str(order) for order in (tableau.embedded_order, tableau.embedded_low_order) if order is not None]
     extra = tableau.total_stages - tableau.stages
     return (
@@ -111,6 +119,18 @@ def _numbers(solver: Any) -> tuple[str, ...]:
         "yes" if tableau.first_same_as_last else "no",
         str(tableau.dense_order) + (f" +{extra}" if extra else ""),
         f"-{tableau.stability_interval:.2f}",
+    )
+
+
+def _implicit_numbers(tableau: Any) -> tuple[str, ...]:
+    extra = tableau.total_stages - tableau.stages
+    return (
+        str(tableau.order),
+        str(tableau.error_order),
+        str(tableau.stages),
+        DASH,
+        str(tableau.dense_order) + (f" +{extra}" if extra else ""),
+        tableau.stability,
     )
 
 

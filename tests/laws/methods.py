@@ -5,10 +5,14 @@ from __future__ import annotations
 from legato.solvers import SOLVERS
 from legato.solvers.tableaus import HEUN2
 
-__all__ = ["GENERAL", "HISTORY", "NEUTRAL", "SEPARABLE", "interpolant", "interpolation_cost"]
+__all__ = ["EXPLICIT", "GENERAL", "HISTORY", "IMPLICIT", "NEUTRAL", "SEPARABLE", "interpolant", "interpolation_cost"]
 
 GENERAL = [name for name in SOLVERS if SOLVERS[name].accepts == "ode"]
 """Methods for any state."""
+IMPLICIT = [name for name in GENERAL if SOLVERS[name].implicit]
+"""Methods that solve equations in every step."""
+EXPLICIT = [name for name in GENERAL if not SOLVERS[name].implicit]
+"""Methods that solve none."""
 SEPARABLE = [name for name in SOLVERS if SOLVERS[name].accepts == "separable"]
 """Methods for states (q, p) of two halves."""
 
@@ -19,8 +23,16 @@ HISTORY = [name for name in SOLVERS if SOLVERS[name].history]
 
 
 def interpolant(solver: str) -> tuple[tuple[float, ...], ...]:
-    """Return the weights B_ip of an interpolant; those of a method without a tableau are the cubic's."""
-    return getattr(SOLVERS[solver], "tableau", HEUN2).dense
+    """Return the weights B_ip of an interpolant; those of a method without a tableau are the cubic's.
+
+    A method with a companion has those of both.
+    """
+    method = SOLVERS[solver]
+    dense: tuple[tuple[float, ...], ...] = getattr(method, "tableau", HEUN2).dense
+    if hasattr(method, "companion"):
+        most = max(len(row) for row in (*dense, *method.companion.tableau.dense))
+        return tuple((*row, *(0.0,) * (most - len(row))) for row in (*dense, *method.companion.tableau.dense))
+    return dense
 
 
 def interpolation_cost(solver: str, looked_into: int) -> int:
@@ -31,4 +43,6 @@ def interpolation_cost(solver: str, looked_into: int) -> int:
     tableau = getattr(SOLVERS[solver], "tableau", None)
     if tableau is None:
         return 0
+    if SOLVERS[solver].implicit:  # which evaluate the field afresh where a step begins
+        return (tableau.total_stages - tableau.stages) * looked_into
     return len(tableau.extra_a) * looked_into + (not tableau.first_same_as_last)

@@ -141,7 +141,7 @@ def test_the_error_between_step_ends_falls_with_the_order_of_method_or_interpola
     order = min(method.order, method.dense_order + 1)
     # The interpolants of order seven reach their order late on the first problem, where errors meet rounding.
     window = windows(method.order)[0 if method.order < 6 else 2]
-    if method.implicit and method.order <= 4:
+    if method.implicit and method.order < 6:
         window = windows(method.order)[1]
     steps = counts(window.fewest, window.most)
     found = slope(steps, [uniform_error(solver, window, count, between=True) for count in steps])
@@ -183,6 +183,8 @@ def single_step_error(solver: str, places: Places, size: float) -> float:
 def test_the_interpolant_of_a_single_step_is_of_its_own_order(solver: str) -> None:
     order = SOLVERS[solver].dense_order
     cases = [Places("kpr", 0.5, 4.0, 0.018, 2**-0.5)]
+    if SOLVERS[solver].implicit and order == 4:
+        cases = [Places("detest-d2", 0.0, 10.0, 0.1, 2**-0.5)]
     if order >= 7:
         cases = [Places("cosine", 0.0, 6.0, 0.5, 2 ** (-1 / 3)), Places("detest-d2", 0.0, 10.0, 0.25, 2 ** (-1 / 3))]
     for places in cases:
@@ -219,6 +221,8 @@ def test_the_error_of_the_gradient_falls_with_the_order_of_the_method(solver: st
     )
     if solver in NEUTRAL:  # the logistic curve contracts where it ends
         t1, fastest = 2.0, 2.0
+    if SOLVERS[solver].implicit:  # whose leading terms, of several signs, are seen where nothing is stiff
+        t1, fastest, fewest, most = {5: (2.0, 2.0, 24, 96), 6: (6.0, 4.0, 17, 42)}.get(order, (2.0, 2.0, 64, 200))
     steps = counts(fewest, most, 4)
     found = slope(steps, [gradient_error(solver, t1, fastest, count) for count in steps])
     assert abs(found - order) < margin(order)

@@ -85,6 +85,7 @@ class AsynchronousLeapfrog:
     """
 
     accepts = "ode"
+    implicit = False
     name = "AsynchronousLeapfrog"
     error_order = 1
     stages = 1

@@ -30,9 +30,11 @@ class PolynomialStep:
         t0, t1, dt: where the step begins and ends, and its signed size.
         y0, y1: the states there.
         failed: the mask of rows whose equations were not solved; None where there are none to solve.
+        made: leaf tensors of the step's own that its graph holds: none.
     """
 
     failed: Tensor | None = None
+    made: tuple[Tensor, ...] = ()
 
     def __init__(self, *, t0: Any, t1: Any, dt: Any, y0: Tensor, y1: Tensor) -> None:
         self.t0, self.t1, self.dt, self.y0, self.y1 = t0, t1, dt, y0, y1

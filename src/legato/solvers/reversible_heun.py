@@ -82,6 +82,7 @@ class ReversibleHeun:
     """
 
     accepts = "ode"
+    implicit = False
     name = "ReversibleHeun"
     order = 2
     error_order = 1

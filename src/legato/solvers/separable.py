@@ -82,6 +82,7 @@ class _Separable:
     """What the methods for separable systems have in common."""
 
     accepts = "separable"
+    implicit = False
     history = 0
     adaptive = False
     error_order: int | None = None

@@ -6,9 +6,9 @@ With nodes :math:`c_i` and the Lagrange polynomials :math:`\ell_j` over them,
 
 The error estimate compares the slope where the step begins with the polynomial through the others,
 :math:`\gamma\,(f_0 - \sum_j \ell_j(0)\, k_j)`, filtered with the same :math:`\gamma`, as in Hairer's RADAU5. The
-interpolant integrates the polynomial through the slopes. For the Gauss methods those at both ends are among them: their
-quadrature is exact for it, so it ends in :math:`y_1`. For the Radau methods, which are for stiff problems, it is that of
-the stages alone, since the slope where a step begins holds the errors of stiff components, magnified.
+interpolant integrates the polynomial through the slopes. For the Gauss methods those at both ends are among them:
+their quadrature is exact for it, so it ends in :math:`y_1`. For the Radau methods, which are for stiff problems, it is
+that of the stages alone, since the slope where a step begins holds the errors of stiff components, magnified.
 
 References: J. Kuntzmann, Neuere Entwicklungen der Methode von Runge und Kutta, 1961; J. C. Butcher, Implicit
 Runge-Kutta processes, 1964; E. Hairer, G. Wanner, Stiff differential equations solved by Radau methods, 1999.

@@ -8,8 +8,8 @@ an equation would be blown up by :math:`z` inside the step, though the method da
 .. math:: \sum_i b_i(\theta)\, R_i(\infty) = 0, \qquad
     R(\infty) = \bigl(1,\; -\hat a^{-1} a_{\cdot 1}\bigr),
 
-:math:`\hat a` being the stage matrix without its first row and column :math:`a_{\cdot 1}`. (The cubic Hermite polynomial
-does not satisfy it.) All of this is linear in the coefficients. Where conditions leave a choice the smallest
+:math:`\hat a` being the stage matrix without its first row and column :math:`a_{\cdot 1}`. (The cubic Hermite
+polynomial does not satisfy it.) All of this is linear in the coefficients. Where conditions leave a choice the smallest
 coefficients are taken; where they cannot all hold, there is no such interpolant.
 
 Reference: E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I, 1993, section II.6.
@@ -66,4 +66,5 @@ def _least(left: torch.Tensor, right: torch.Tensor, end: torch.Tensor) -> torch.
     found = torch.linalg.lstsq(whole, target[:, None], driver="gelsd").solution[:, 0]
     if float((whole @ found - target).abs().max()) > _SLACK * max(1.0, float(found.abs().max())):
         return None
-    return found.view(count, powers)
+    rows = found.view(count, powers)
+    return torch.cat([rows[:, :-1], (end - rows[:, :-1].sum(1))[:, None]], dim=1)  # the end is met to rounding
