@@ -10,6 +10,7 @@ from .asynchronous_leapfrog import AsynchronousLeapfrog, AsynchronousLeapfrogSte
 from .demand import Demand
 from .explicit import ExplicitRungeKutta, ExplicitStep
 from .polynomial_step import PolynomialStep
+from .reversible import Reversible, ReversibleStep
 from .reversible_heun import ReversibleHeun, ReversibleHeunStep
 from .separable import VELOCITY_VERLET, YOSHIDA4, Leapfrog, SemiImplicitEuler, SeparableStep
 from .sums import BufferSums, ChainSums, Sums, TensorSums
@@ -28,8 +29,10 @@ __all__ = [
     "ExplicitStep",
     "Leapfrog",
     "PolynomialStep",
+    "Reversible",
     "ReversibleHeun",
     "ReversibleHeunStep",
+    "ReversibleStep",
     "SemiImplicitEuler",
     "SeparableStep",
     "Sums",
@@ -63,6 +66,10 @@ SOLVERS: Catalogue[Any] = Catalogue(
         "velocity_verlet": (VELOCITY_VERLET, "second order, symplectic, time-reversible, for separable (q, p)"),
         "yoshida4": (YOSHIDA4, "fourth order, symplectic, time-reversible, for separable (q, p), fixed step"),
         "reversible_heun": (ReversibleHeun(), "second order, steps back in closed form, for oscillations"),
+        "reversible_dopri5": (
+            Reversible(ExplicitRungeKutta(tableaus.DOPRI5)),
+            "dopri5 with a second copy of the state: steps back in closed form",
+        ),
         "alf": (AsynchronousLeapfrog(), "second order, steps back in closed form, carries a velocity"),
     },
 )
