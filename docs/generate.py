@@ -92,8 +92,8 @@ count f(t0, y0), and the embedded order is that of the error estimate. The numbe
 are computed from their coefficients, and their orders are checked by exact algebra whenever a tableau is made. One of
 your own is `Tableau.from_lists(a, b, order=...)` or `ImplicitTableau.from_lists`, which can be passed as `solver=`.
 
-Implicit methods (Rosenbrock, Kvaerno, KenCarp, Radau, Gauss, ...) are for stiff problems: they linearise the field where
-a step begins, by autograd, one small matrix per sample. A field under them is differentiable by torch, and treats
+Implicit methods (Rosenbrock, Kvaerno, KenCarp, Radau, Gauss, ...) are for stiff problems: they linearise the field
+where a step begins, by autograd, one small matrix per sample. A field under them is differentiable by torch, and treats
 samples apart.
 
 ## Sources

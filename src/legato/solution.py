@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -46,7 +47,8 @@ class Solution:
     """The outcome of `legato.solve`.
 
     Attributes:
-        ys: the states, time first: `(T, *state)`, in the structure of `y0`; NaN where a sample was not reached.
+        ys: the states, time first: `(T, *state)`, in the structure of `y0`; NaN where a sample was not reached. With a
+            function in `save`, what it returned, in its structure.
         ts: the times that go with them: `(T,)`, or `(samples, T)` where each sample has its own, NaN where padded.
         status: a `Status` code per sample, shaped like the batch.
         t_reached: how far each sample came, float64.
@@ -62,6 +64,7 @@ class Solution:
     stats: Stats
     mask: Tensor | None = None
     _layout: Layout = field(repr=False)
+    _state_layout: Layout = field(repr=False)
     _packed_ys: Tensor = field(repr=False)
     _path: Any = field(default=None, repr=False)
 
@@ -99,15 +102,16 @@ class Solution:
 
     def _evaluate(self, t: Any, *, derivative: bool) -> Any:
         times = torch.as_tensor(t, dtype=torch.float64, device=self.t_reached.device)
-        state = self._packed_ys.shape[1:]
+        layout = self._state_layout
+        state = (*layout.batch_shape, *(layout.shapes[0] if layout.lone else (sum(layout.sizes),)))
         leading = times.shape[:1] if isinstance(self._path, RowsDensePath) else times.shape
-        if self._path is None and self._packed_ys.numel():
+        if self._path is None and math.prod(state):
             raise InputError("this solution has no dense output; pass dense=True to solve")
         if self._path is None:
-            value = self._packed_ys.new_zeros(0)
+            value = torch.zeros(0, dtype=layout.dtype, device=times.device)
         else:
-            value = self._path.evaluate(times, derivative=derivative).to(self._packed_ys.dtype)
-        return self._layout.unpack(value.reshape((*leading, *state)), leading=len(leading))
+            value = self._path.evaluate(times, derivative=derivative).to(layout.dtype)
+        return layout.unpack(value.reshape((*leading, *state)), leading=len(leading))
 
 
 def diagnosis(status: Tensor, t_reached: Tensor, component: Tensor, layout: Layout) -> str:

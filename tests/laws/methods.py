@@ -5,7 +5,17 @@ from __future__ import annotations
 from legato.solvers import SOLVERS
 from legato.solvers.tableaus import HEUN2
 
-__all__ = ["EXPLICIT", "GENERAL", "HISTORY", "IMPLICIT", "NEUTRAL", "SEPARABLE", "interpolant", "interpolation_cost"]
+__all__ = [
+    "EXPLICIT",
+    "GENERAL",
+    "HISTORY",
+    "IMPLICIT",
+    "NEUTRAL",
+    "OWN_SLOPES",
+    "SEPARABLE",
+    "interpolant",
+    "interpolation_cost",
+]
 
 GENERAL = [name for name in SOLVERS if SOLVERS[name].accepts == "ode"]
 """Methods for any state."""
@@ -16,8 +26,10 @@ EXPLICIT = [name for name in GENERAL if not SOLVERS[name].implicit]
 SEPARABLE = [name for name in SOLVERS if SOLVERS[name].accepts == "separable"]
 """Methods for states (q, p) of two halves."""
 
-NEUTRAL = ["reversible_heun", "alf"]
+NEUTRAL = ["reversible_heun", "alf", "reversible_dopri5"]
 """Methods that are stable on oscillations alone: what they carry leaves the solution where others contract."""
+OWN_SLOPES = ["reversible_heun", "alf"]
+"""Methods whose interpolant takes slopes that they carry, near those of the field."""
 HISTORY = [name for name in SOLVERS if SOLVERS[name].history]
 """Methods that carry what cannot be derived from time and state."""
 
@@ -28,7 +40,7 @@ def interpolant(solver: str) -> tuple[tuple[float, ...], ...]:
     A method with a companion has those of both.
     """
     method = SOLVERS[solver]
-    dense: tuple[tuple[float, ...], ...] = getattr(method, "tableau", HEUN2).dense
+    dense: tuple[tuple[float, ...], ...] = getattr(getattr(method, "method", method), "tableau", HEUN2).dense
     if hasattr(method, "companion"):
         most = max(len(row) for row in (*dense, *method.companion.tableau.dense))
         return tuple((*row, *(0.0,) * (most - len(row))) for row in (*dense, *method.companion.tableau.dense))

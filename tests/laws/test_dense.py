@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from methods import GENERAL, NEUTRAL, interpolant, interpolation_cost
+from methods import GENERAL, OWN_SLOPES, interpolant, interpolation_cost
 from torch import Tensor
 
 import legato
@@ -102,7 +102,7 @@ def test_the_dense_solution_is_continuous_and_its_slope_is_the_field_at_both_sid
     """
     solution = pursue(solver, span, save="steps", dense=True)
     ts, ys, fields = solution.ts, solution.ys, slopes(solution)
-    if solver in NEUTRAL:
+    if solver in OWN_SLOPES:
         near = 300 * tolerance(solver) * (1 + fields.abs())
         own = torch.cat([solution.derivative(ts[:-1]), solution.derivative(before(ts)[-1:])])
         assert ((own - fields).abs() <= near)[: len(ts) // 2].all()

@@ -188,3 +188,18 @@ def test_an_interval_of_no_length_has_the_field_as_its_gradient(steps: str, grad
     end = legato.solve(lambda t, y: 3 * y, y0, (0.0, t1), steps=steps, gradient=gradient).ys
     assert torch.equal(end[0], y0)
     assert float(torch.autograd.grad(end.sum(), t1)[0]) == pytest.approx(9.0)
+
+
+def test_a_second_direct_solve_leaves_the_initial_state_its_gradient() -> None:
+    """The first step size is then chosen without a graph, by a field that is no longer checked."""
+
+    def decay(t: Tensor, y: Tensor) -> Tensor:
+        return -y
+
+    y0 = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    span = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    for _ in range(2):
+        solution = legato.solve(decay, y0, span, gradient="direct")
+        assert y0.requires_grad
+        (slope,) = torch.autograd.grad(solution.ys[-1].sum(), y0)
+        assert float(slope) == pytest.approx(math.exp(-1), rel=1e-6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -176,10 +176,6 @@ class Task:
         stops = self.stops if rows is None else self.stops[rows]
         stop = stops.gather(1, (place - 1).clamp(0, stops.shape[1] - 1)[:, None]).squeeze(1)
         return torch.where(place == 0, start, stop)
-
-    def with_clock(self, clock: Clock) -> Task:
-        """Return the task with other times as tensors."""
-        return replace(self, clock=clock)
 
 
 class StepRecord(NamedTuple):

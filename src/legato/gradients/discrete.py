@@ -110,7 +110,7 @@ class _Discrete(torch.autograd.Function):
         last = 1 + len(held.originals)
         fields, clock = sources[1:last], sources[last:]
         values = [_drop_missing(part, value) for part, value in zip(cotangents, outputs[: held.count], strict=False)]
-        task = held.task.with_clock(Clock(*clock)) if clock else held.task
+        task = replace(held.task, y0=sources[0], clock=Clock(*clock) if clock else None)
         with torch.autocast(held.device_type, dtype=held.autocast_dtype, enabled=held.autocast):
             found = held.engine.reverse(
                 task,

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .rows import RowDense, RowSteps, RowTimes
-from .shared import DenseSteps, EveryStep, SaveTimes
+from .shared import DenseSteps, EveryStep, SaveTimes, swapped_reading
 
-__all__ = ["DenseSteps", "EveryStep", "RowDense", "RowSteps", "RowTimes", "SaveTimes"]
+__all__ = ["DenseSteps", "EveryStep", "RowDense", "RowSteps", "RowTimes", "SaveTimes", "swapped_reading"]

@@ -56,10 +56,16 @@ class RowTimes:
         counts: how many of them are times, per row.
         sign: the direction of each row, 1 or -1.
         landed: whether steps are made to end on them, so that they move as those steps' ends do.
+        reading: what is kept of the states instead of them, a term that gives packed readings; None keeps the states.
     """
 
-    def __init__(self, times: Tensor, counts: Tensor, sign: Tensor, *, landed: bool = False) -> None:
-        self.times, self.counts, self.landed = times, counts, landed
+    reading: Any = None
+
+    def __init__(
+        self, times: Tensor, counts: Tensor, sign: Tensor, *, landed: bool = False, reading: Any = None
+    ) -> None:
+        self._moments, times = times, times.detach()
+        self.times, self.counts, self.landed, self.reading = times, counts, landed, reading
         signed = times * sign[:, None]
         self._signed = torch.where(times.isnan(), torch.inf, signed).contiguous()
         self._sign = sign
@@ -77,7 +83,7 @@ class RowTimes:
         if not len(rows):
             return None
         slots = RowSlots(places, rows, rows)
-        self._keep(y0[rows], slots)
+        self._keep(self.emit_start(y0, slots, None), slots)
         return slots
 
     def select(self, kept: Tensor) -> None:
@@ -121,7 +127,11 @@ class RowTimes:
                 after = self.times[slots.rows, (slots.places + 1).clamp(max=self.times.shape[1] - 1)]
                 final = final | (after != self.times[slots.rows, slots.places])
             slots = slots._replace(thetas=thetas, ends=slots.ends & final)
-        return _at(step, slots.positions if index is None else index[slots.positions], slots)
+        return self._read(_at(step, slots.positions if index is None else index[slots.positions], slots), slots, times)
+
+    def emit_start(self, y0: Tensor, slots: RowSlots, times: Tensor | None) -> Tensor:
+        """Return the values at the save times that equal the start; see `emit`."""
+        return self._read(y0[slots.rows], slots, times)
 
     def finish(self, y0: Tensor) -> Tensor:
         """Return the values `(T, rows, ...)`, NaN where a row did not come or has no such time."""
@@ -131,13 +141,21 @@ class RowTimes:
         """Return the part of the result's cotangent that belongs to a step."""
         return value[slots.places, slots.rows]
 
+    def _read(self, states: Tensor, slots: RowSlots, times: Tensor | None) -> Tensor:
+        """Return what is kept of states, one for each of the slots."""
+        if self.reading is None:
+            return states
+        moments = (self._moments if times is None else times)[slots.rows, slots.places].to(self.reading.time_dtype)
+        column = moments.view(-1, *(1,) * (states.dim() - 1))
+        return torch.as_tensor(self.reading.rows(slots.rows).field(column, states))
+
     def _keep(self, values: Tensor, slots: RowSlots) -> None:
         self._parts.append(values)
         self._slots.append(slots)
 
     def _assemble(self, length: int, y0: Tensor) -> Tensor:
-        shape = self._parts[0].shape[1:] if self._parts else y0.shape[1:]
-        empty = y0.new_full((length, y0.shape[0], *shape), float("nan"))
+        like = self._parts[0] if self._parts else y0 if self.reading is None else self.reading.nothing(y0)
+        empty = like.new_full((length, y0.shape[0], *like.shape[1:]), float("nan"))
         if not self._parts:
             return empty
         places = torch.cat([slots.places for slots in self._slots])
@@ -147,10 +165,19 @@ class RowTimes:
 
 
 class RowSteps(RowTimes):
-    """Keep the initial state and the end of every accepted step of each row."""
+    """Keep the initial state and the end of every accepted step of each row.
 
-    def __init__(self, rows: int, device: torch.device) -> None:
+    Arguments:
+        rows: the number of rows.
+        device: where they lie.
+        every: which steps to keep: each of so many, and the one that reaches the row's end.
+        ends: the end of each row's march, where not every step is kept.
+    """
+
+    def __init__(self, rows: int, device: torch.device, *, every: int = 1, ends: Tensor | None = None) -> None:
+        self._every, self._ends = every, ends
         self._next = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._taken = torch.zeros(rows, dtype=torch.int64, device=device)
         self._parts, self._slots = [], []
         self._times: list[Tensor] = []
         self._length = 0
@@ -167,15 +194,17 @@ class RowSteps(RowTimes):
 
     def select(self, kept: Tensor) -> None:
         """Follow the active rows."""
-        self._next = self._next[kept]
+        self._next, self._taken = self._next[kept], self._taken[kept]
+        self._ends = None if self._ends is None else self._ends[kept]
 
     def after(self, taken: RowStep, times: Tensor | None = None) -> RowSlots | None:
         """Keep the ends of the accepted steps."""
-        active = taken.accept.nonzero().squeeze(1)
+        wanted = taken.accept if self._every == 1 else self._due(taken)
+        active = wanted.nonzero().squeeze(1)
         if not len(active):
             return None
-        slots = RowSlots(self._next[active], taken.rows[active], torch.arange(len(active), device=active.device))
-        self._next = self._next + taken.accept
+        slots = RowSlots(self._next[active], taken.rows[active], (taken.accept.cumsum(0) - 1)[active])
+        self._next = self._next + wanted
         self._length = max(self._length, int(slots.places.max()) + 1)
         self._times.append(taken.t1[active])
         self._keep(self.emit(taken.step, slots, None, index=taken.chosen), slots)
@@ -196,6 +225,12 @@ class RowSteps(RowTimes):
         places = torch.cat([slots.places for slots in self._slots])
         index = torch.cat([slots.rows for slots in self._slots])
         return table.index_put((index, places), times)
+
+    def _due(self, taken: RowStep) -> Tensor:
+        """Return which of the accepted rows' steps are to be kept, counting them."""
+        self._taken = self._taken + taken.accept
+        due = self._taken % self._every == 0
+        return taken.accept & (due if self._ends is None else due | (taken.t1 == self._ends))
 
     def _emission(self, step: Any) -> Tensor:
         end: Tensor = step.y1

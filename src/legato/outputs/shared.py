@@ -8,13 +8,14 @@ again, and for the cotangents that belong to them (`cotangent`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from copy import copy
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["DenseSteps", "EveryStep", "SaveTimes", "Slots", "Store", "mask_rows"]
+__all__ = ["DenseSteps", "EveryStep", "SaveTimes", "Slots", "Store", "mask_rows", "swapped_reading"]
 
 
 class Slots(NamedTuple):
@@ -39,18 +40,22 @@ class SaveTimes:
     Arguments:
         times: the save times in the direction of the march, within the interval.
         landed: whether steps are made to end on them, so that they move as those steps' ends do.
+        reading: what is kept of the states instead of them, a term that gives packed readings; None keeps the states.
     """
 
-    def __init__(self, times: Sequence[float], *, landed: bool = False) -> None:
-        self.times, self.landed = tuple(times), landed
+    def __init__(self, times: Tensor, *, landed: bool = False, reading: Any = None) -> None:
+        self.times, self.landed, self.reading = tuple(times.detach().tolist()), landed, reading
+        self._moments = times
 
     def start(self, t0: float, y0: Tensor) -> tuple[Store, Slots | None]:
         """Keep the initial state once for every save time that equals `t0`."""
         count = 0
         while count < len(self.times) and self.times[count] == t0:
             count += 1
-        parts = [y0.expand(count, *y0.shape)] if count else []
-        return Store(parts, [], [count]), Slots(0, count, count) if count else None
+        if not count:
+            return Store([], [], [0]), None
+        slots = Slots(0, count, count)
+        return Store([self.emit_start(y0, slots, None)], [], [count]), slots
 
     def after(
         self, step: Any, store: Store, *, t0: float, t1: float, live: Tensor | None, times: Tensor | None
@@ -64,6 +69,8 @@ class SaveTimes:
             at_end += mine[last] == t1
             last += 1
         slots = Slots(first, last, at_end)
+        if live is not None and self.reading is not None:
+            live = live.reshape(*live.shape[: self.reading.layout.batch_dims], 1)
         store.parts.append(mask_rows(self.emit(step, slots, times), live))
         store.filled.append(last)
         return slots
@@ -90,15 +97,27 @@ class SaveTimes:
             parts.append(step.values(thetas))
         if at_end:
             parts.append(step.y1.expand(at_end, *step.y1.shape))
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return self._read(parts[0] if len(parts) == 1 else torch.cat(parts), slots, times)
+
+    def emit_start(self, y0: Tensor, slots: Slots, times: Tensor | None) -> Tensor:
+        """Return the values at the save times that equal the start; see `emit`."""
+        return self._read(y0.expand(slots.last, *y0.shape), slots, times)
 
     def finish(self, store: Store, y0: Tensor) -> Tensor:
-        """Return the values `(times, *state)`, NaN where the march did not come."""
+        """Return the values `(times, *state)`, or `(times, *batch, numbers)` of a reading; NaN where none came."""
         missing = len(self.times) - store.filled[-1]
         parts = list(store.parts)
         if missing or not parts:
-            parts.append(y0.new_full((missing, *y0.shape), float("nan")))
+            like = y0 if self.reading is None else self.reading.nothing(y0)
+            parts.append(like.new_full((missing, *like.shape), float("nan")))
         return torch.cat(parts)
+
+    def _read(self, states: Tensor, slots: Slots, times: Tensor | None) -> Tensor:
+        """Return what is kept of states, one for each of the slots."""
+        if self.reading is None:
+            return states
+        moments = (self._moments if times is None else times)[slots.first : slots.last].to(self.reading.time_dtype)
+        return torch.stack([self.reading.field(t, y) for t, y in zip(moments, states, strict=True)])
 
     def cotangent(self, value: Tensor, slots: Slots) -> Tensor:
         """Return the part of the result's cotangent that belongs to a step."""
@@ -106,9 +125,17 @@ class SaveTimes:
 
 
 class EveryStep:
-    """Keep the initial state and the end of every accepted step; after `finish`, `step_ends` holds the times."""
+    """Keep the initial state and the end of every accepted step; after `finish`, `step_ends` holds the times.
 
-    def __init__(self) -> None:
+    Arguments:
+        every: which steps to keep: each of so many, and the one that reaches the end.
+        end: the end of the march, where not every step is kept.
+    """
+
+    reading = None
+
+    def __init__(self, every: int = 1, end: float | None = None) -> None:
+        self.every, self.end = every, end
         self.step_ends: list[float] = []
 
     def start(self, t0: float, y0: Tensor) -> tuple[Store, Slots | None]:
@@ -118,8 +145,11 @@ class EveryStep:
     def after(
         self, step: Any, store: Store, *, t0: float, t1: float, live: Tensor | None, times: Tensor | None
     ) -> Slots | None:
-        """Keep the end of the step."""
-        place = store.filled[-1]
+        """Keep the end of the step, if it is one to be kept."""
+        place, count = store.filled[-1], len(store.filled)
+        if count % self.every and t1 != self.end:
+            store.filled.append(place)
+            return None
         slots = Slots(place, place + 1, 1)
         store.filled.append(place + 1)
         store.parts.append(mask_rows(self.emit(step, slots, None), live))
@@ -157,6 +187,15 @@ class DenseSteps(EveryStep):
         """Return the polynomials; a constant one where no step was made."""
         self.step_ends = store.times
         return torch.cat(store.parts) if store.parts else y0[None, None]
+
+
+def swapped_reading(output: Any, copies: Mapping[int, Tensor]) -> Any:
+    """Return an output whose reading has other tensors in its arguments, by the ids of those that are there."""
+    if not copies or getattr(output, "reading", None) is None:
+        return output
+    other = copy(output)
+    other.reading = output.reading.with_copies(copies)
+    return other
 
 
 def mask_rows(value: Tensor, live: Tensor | None) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import SolveError
+from ..core.packing import Layout
 from ..core.status import Status
 from ..engines import March, Task
 from ..paths import DensePath, RowsDensePath
@@ -31,7 +32,8 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str,
     Raises:
         SolveError: a sample did not reach its end, under "raise".
     """
-    layout, plan, march, values = request.layout, request.plan, outcome.march, outcome.values
+    plan, march, values = request.plan, outcome.march, outcome.values
+    layout = _layout_of_values(request, task)
     batch = layout.batch_shape
     values = values or [task.y0.new_full((len(plan.save) if not plan.per_sample else 0, *task.y0.shape), float("nan"))]
     main = values[0]
@@ -40,7 +42,7 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str,
     if main.dtype != layout.dtype:
         main = main.to(layout.dtype)
     ts, mask = _solution_times(request, task, values)
-    if main.numel() and not bool(main.detach().isfinite().all()):
+    if request.reading is None and main.numel() and not bool(main.detach().isfinite().all()):
         _refuse_nonfinite(main.detach(), ts, mask, march)
     good = (march.status == int(Status.SUCCESS)) | (march.status == int(Status.EVENT))
     if on_failure == "nan" and not bool(good.all()):
@@ -61,12 +63,22 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str,
         ),
         mask=mask,
         _layout=layout,
+        _state_layout=request.layout,
         _packed_ys=main,
         _path=_path(request, task, values) if request.dense and task.y0.numel() else None,
     )
     if on_failure == "raise" and not bool(good.all()):
-        raise SolveError(diagnosis(march.status, march.t_reached, march.component, layout), solution)
+        raise SolveError(diagnosis(march.status, march.t_reached, march.component, request.layout), solution)
     return solution
+
+
+def _layout_of_values(request: Request, task: Task) -> Layout:
+    """Return how the values are laid out: as states, or as what is read off them."""
+    if request.reading is None or not task.y0.numel():
+        return request.layout
+    form = task.outputs[0].reading.form.layout
+    layout: Layout = form._replace(batch_shape=request.layout.batch_shape)
+    return layout
 
 
 def _refuse_nonfinite(main: Tensor, ts: Tensor, mask: Tensor | None, march: March) -> None:

@@ -53,7 +53,8 @@ def solve(
     force_dt_min: bool = False,
     stops: Sequence[float] = (),
     jumps: Sequence[float] = (),
-    save: str = "times",
+    save: str | Callable[..., Any] = "times",
+    save_every: int = 1,
     dense: bool = False,
     clip: bool = False,
     batch_dims: int | None = None,
@@ -91,7 +92,11 @@ def solve(
         force_dt_min: accept steps at `dt_min` whatever their error.
         stops: times at which a step must end; 0-d tensors and 1-D ones may carry a gradient, here and in `jumps`.
         jumps: times at which the field jumps; steps end there and the field is never called on the jump itself.
-        save: "times" keeps the values at `t`, "steps" those at the start and after every step.
+        save: "times" keeps the states at `t`, "steps" those at the start and after every step. A function keeps what
+            it returns, `save(t, y)` or, where `args` is given, `save(t, y, args)`, at the times of `t` instead of the
+            states: floating-point tensors, or structures of them, whose first axes are those of the batch. It is called
+            with times and states as the field is, under independent steps with some of the samples.
+        save_every: with "steps", keep every so many steps of each sample, and its last.
         dense: keep the steps' polynomials, so that the solution can be called at any time.
         clip: let a step of every sample end on each of its times in `t`, so that no value is interpolated.
         batch_dims: the leading axes that index samples; None is 0 for 0-d and 1-D states, else 1.
@@ -119,6 +124,7 @@ def solve(
     """
     _refuse(unknown)
     _check_words(gradient=gradient, steps=steps, save=save, on_failure=on_failure)
+    _check_every(save_every, save)
     layout = layout_of(y0, batch_dims=batch_dims)
     packed = _initial_state(y0, layout)
     plan = read_times(t, rows=layout.rows, device=packed.device)
@@ -146,6 +152,7 @@ def solve(
         tolerances=choose_tolerances(rtol, atol, layout, packed),
         norm=norm,
         save=save,
+        save_every=save_every,
         dense=dense,
         clip=clip,
     )
@@ -229,11 +236,18 @@ def _initial_state(y0: Any, layout: Layout) -> Tensor:
     return packed
 
 
-def _check_words(*, gradient: str, steps: str | None, save: str, on_failure: str) -> None:
+def _check_every(save_every: int, save: Any) -> None:
+    if not (isinstance(save_every, int) and save_every >= 1):
+        raise InputError(f"save_every is a whole number of at least 1; got {save_every!r}")
+    if save_every > 1 and save != "steps":
+        raise InputError(f"save_every={save_every} counts steps, so it goes with save='steps'; got save={save!r}")
+
+
+def _check_words(*, gradient: str, steps: str | None, save: Any, on_failure: str) -> None:
     GRADIENTS[gradient]
     for name, value, known in (
         ("steps", steps, (None, "shared", "independent")),
-        ("save", save, ("times", "steps")),
+        ("save", "times" if callable(save) else save, ("times", "steps")),
         ("on_failure", on_failure, ("raise", "nan", "partial")),
     ):
         if value not in known:

@@ -12,7 +12,7 @@ from ..core.norms import Tolerances, make_measure
 from ..core.packing import Layout
 from ..engines import Clock, Task
 from ..outputs import DenseSteps, EveryStep, RowDense, RowSteps, RowTimes, SaveTimes
-from ..terms import ODETerm
+from ..terms import ODETerm, ReadingTerm
 from .choices import Method
 from .stops import Stops, row_stops, shared_stops
 from .times import TimePlan
@@ -32,13 +32,15 @@ class Request:
         method: Method,
         tolerances: Tolerances,
         norm: Any,
-        save: str,
+        save: Any,
+        save_every: int,
         dense: bool,
         clip: bool,
     ) -> None:
         self.term, self.layout, self.plan = term, layout, plan
         self.method, self.tolerances, self.norm = method, tolerances, norm
-        self.save, self.dense, self.clip = save, dense, clip
+        self.save, self.save_every, self.dense, self.clip = save, save_every, dense, clip
+        self.reading = _reading(save, term) if callable(save) else None
         self.field = term.function
         self.independent = False
 
@@ -46,7 +48,9 @@ class Request:
         """Return the task in which all samples take the same steps."""
         plan = self.plan
         t0, t1 = float(plan.t0.detach()), float(plan.t1.detach())
-        main: Any = EveryStep() if self.save == "steps" else SaveTimes(plan.save.detach().tolist(), landed=self.clip)
+        main: Any = SaveTimes(plan.save, landed=self.clip, reading=self.reading)
+        if self.save == "steps":
+            main = EveryStep(self.save_every, t1)
         stops = shared_stops(self.method, plan, land=self.clip)
         return Task(
             term=self.term,
@@ -75,12 +79,13 @@ class Request:
             y0 = y0.reshape(rows, *y0.shape[batch_dims:])
             self.tolerances = self.tolerances.reshaped(y0.shape)
             self.term = self.term.seen_as_rows(inner, batch_dims)
+            self.reading = None if self.reading is None else self.reading.seen_as_rows(inner, batch_dims)
         t0, t1 = plan.t0.detach().contiguous(), plan.t1.detach().contiguous()
         sign = torch.where(t1 >= t0, 1.0, -1.0).to(torch.float64)
         assert plan.counts is not None
-        main: Any = RowTimes(plan.save.detach(), plan.counts, sign, landed=self.clip)
+        main: Any = RowTimes(plan.save, plan.counts, sign, landed=self.clip, reading=self.reading)
         if self.save == "steps":
-            main = RowSteps(rows, y0.device)
+            main = RowSteps(rows, y0.device, every=self.save_every, ends=t1)
         stops = row_stops(self.method, plan, land=self.clip)
         return Task(
             term=self.term,
@@ -110,3 +115,16 @@ class Request:
         if self.method.moving is None and not plan.gradient:
             return None
         return Clock(plan.t0, plan.t1, plan.save, stops.knots)
+
+
+def _reading(function: Any, term: ODETerm) -> ReadingTerm:
+    """Return what is read off the states, with the arguments of the field."""
+    return ReadingTerm(
+        function,
+        term.layout,
+        args=term.args,
+        args_batched=term.args_batched,
+        compute_dtype=term.compute_dtype,
+        time_dtype=term.time_dtype,
+        device=term.device,
+    )

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..core.errors import GradientError
+from ..core.errors import GradientError, InputError
 from ..core.status import Status
 from ..core.structure import flatten
 from ..engines import Clock, March, Task, beside, beside_rows, is_black_box
 from ..gradients import Captured, Inputs, Seen, attach_discrete, leaf_parameters, march_direct
-from ..terms import ODETerm, check_alone, check_rows, first_evaluation
+from ..terms import ODETerm, check_alone, check_reading, check_rows, first_evaluation
 from .request import Request
 
 __all__ = ["Outcome", "run"]
@@ -45,11 +45,13 @@ def run(task: Task, request: Request, *, gradient: str, engine: Any) -> Outcome:
     checks += _examined(ready, request)
     if gradient == "direct" and torch.is_grad_enabled() and hasattr(engine, "reverse"):
         checks += _check_once(term, task, request)
+        with torch.no_grad():
+            _first_reading(ready, request)
         march = march_direct(engine, ready)
         outcome = Outcome(march, march.values, "direct", checks)
     else:
         outcome = _run_discrete(ready, request, pure=gradient == "discrete", engine=engine, checks=checks)
-    if task.clock is not None and torch.is_grad_enabled() and request.save == "times":
+    if task.clock is not None and torch.is_grad_enabled() and request.save != "steps":
         _move_start(outcome.values, ready, request, task.clock)
     return outcome
 
@@ -60,6 +62,10 @@ def _move_start(values: list[Tensor], task: Task, request: Request, clock: Clock
     moves = torch.where(at_start, clock.times - clock.t0[..., None], 0.0)
     if not bool((at_start.sum(-1) > 1).any() | (clock.t0 == clock.t1).any()):
         return
+    if request.reading is not None:
+        raise InputError(
+            "where times carry a gradient, save= reads the state at the start once; leave out the times that equal it"
+        )
     with torch.no_grad():
         slope = task.term.field(_start_time(task, request), task.y0.detach())
     if moves.dim() == 2:
@@ -71,15 +77,18 @@ def _move_start(values: list[Tensor], task: Task, request: Request, clock: Clock
 def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, checks: int) -> Outcome:
     """March without a graph, watching what the field uses, and attach the transpose where anything wants it."""
     field, grad, term = request.field, torch.is_grad_enabled(), task.term
-    known = [*leaf_parameters(field), *_tensors_of(request.term.args), *_SEEN.used(field)]
+    users = (field, request.save) if callable(request.save) else (field,)
+    known = [tensor for user in users for tensor in (*leaf_parameters(user), *_SEEN.used(user))]
+    known += _tensors_of(request.term.args)
     watch = Captured(known)
-    whole = grad and field not in _SEEN
+    whole = grad and any(user not in _SEEN for user in users)
     again = field not in _PURE
     bare = replace(task, y0=task.y0.detach(), clock=None)
     with torch.no_grad():
         with watch if grad else nullcontext():
             first, time, y0 = _first_call(bare, request, engine)
             f0 = first_evaluation(first, time, y0, pure=pure, again=again)
+            _first_reading(bare, request)
         if again and pure and not first.copies:
             _PURE.add(field)
         if grad:
@@ -89,8 +98,9 @@ def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, chec
         term.counter.calls = 1
         with watch if whole else nullcontext():
             march = engine.march(ready)
+    for user in users if grad else ():
+        _SEEN.add(user, watch.tensors)
     if grad:
-        _SEEN.add(field, watch.tensors)
         _refuse_gradient(engine, task, watch.tensors)
     found = {id(tensor): tensor for tensor in (*known, *watch.tensors) if tensor.requires_grad}
     inputs = Inputs(task.y0, tuple(found.values()), task.clock)
@@ -140,8 +150,13 @@ def _examined(task: Task, request: Request) -> int:
     examine = getattr(task.solver, "examine", None)
     if examine is None:
         return 0
+    start = _start_time(task, request)
+    end = torch.as_tensor(task.t1, dtype=torch.float64, device=start.device)
+    end = end.view(-1, *(1,) * (start.dim() - 1)) if request.independent else end
+    # No round fraction of the interval: a jump may lie there.
+    later = (start + 0.3871 * (end - start)).to(start.dtype)
     with torch.no_grad():
-        examine(task.term, _start_time(task, request), task.y0.detach())
+        examine(task.term, start, later, task.y0.detach())
     spent = int(task.term.counter.calls)
     task.term.counter.calls = 0
     return spent
@@ -166,6 +181,17 @@ def _first_call(task: Task, request: Request, engine: Any) -> tuple[ODETerm, Ten
         return task.term, _start_time(task, request), task.y0
     row = torch.zeros(1, dtype=torch.int64, device=task.y0.device)
     return task.term.rows(row), _start_time(task, request)[0].reshape(()), task.y0[row]
+
+
+def _first_reading(task: Task, request: Request) -> None:
+    """Read off the initial state what is to be kept of states, so that its form is known and its meaning checked."""
+    if request.reading is None:
+        return
+    output, y0 = task.outputs[0], task.y0.detach()
+    reading = output.reading
+    if request.independent:
+        output.reading = reading = check_reading(reading, task.t0, task.t1, y0)
+    reading.field(_start_time(task, request), y0)
 
 
 def _start_time(task: Task, request: Request) -> Tensor:

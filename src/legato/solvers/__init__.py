@@ -13,6 +13,7 @@ from .explicit import ExplicitRungeKutta, ExplicitStep
 from .implicit_runge_kutta import DiagonallyImplicitRungeKutta, FullyImplicitRungeKutta, implicit_runge_kutta
 from .implicit_tableau import ImplicitTableau
 from .polynomial_step import PolynomialStep
+from .reversible import Reversible, ReversibleStep
 from .reversible_heun import ReversibleHeun, ReversibleHeunStep
 from .rosenbrock import Rosenbrock
 from .rosenbrock_tableau import RosenbrockTableau
@@ -39,8 +40,10 @@ __all__ = [
     "ImplicitTableau",
     "Leapfrog",
     "PolynomialStep",
+    "Reversible",
     "ReversibleHeun",
     "ReversibleHeunStep",
+    "ReversibleStep",
     "Rosenbrock",
     "RosenbrockTableau",
     "SemiImplicitEuler",
@@ -100,6 +103,11 @@ _OTHERS = (
     ("velocity_verlet", VELOCITY_VERLET, "second order, symplectic, time-reversible, for separable (q, p)"),
     ("yoshida4", YOSHIDA4, "fourth order, symplectic, time-reversible, for separable (q, p), fixed step"),
     ("reversible_heun", ReversibleHeun(), "second order, steps back in closed form, for oscillations"),
+    (
+        "reversible_dopri5",
+        Reversible(ExplicitRungeKutta(tableaus.DOPRI5)),
+        "dopri5 with a second copy of the state: steps back in closed form",
+    ),
     ("alf", AsynchronousLeapfrog(), "second order, steps back in closed form, carries a velocity"),
 )
 

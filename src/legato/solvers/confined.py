@@ -36,7 +36,7 @@ class Confined:
         self.name, self.order, self.error_order = method.name, method.order, method.error_order
         self.dense_order, self.adaptive = method.dense_order, method.adaptive
         self.slopes = max(method.slopes, companion.slopes)
-        self.start, self.combine = method.start, method.combine
+        self.start, self.combine, self.examine = method.start, method.combine, method.examine
 
     def __repr__(self) -> str:
         return f"{self.method!r}"
@@ -59,4 +59,4 @@ class Confined:
             part_step(method, place, term, t0, t1, y0, carry, dt=dt, demand=demand)
             for method, place in zip((self.method, self.companion), places, strict=True)
         )
-        return PartedStep(steps, places, y0=y0, times=(t0, t1, dt))  # type: ignore[arg-type]
+        return PartedStep(steps, places, y0=y0, times=(t0, t1, dt))

@@ -6,8 +6,8 @@ For the slopes :math:`k` of one stage, or of all at once,
     W = I - \Delta t\, a \otimes J, \qquad J = \frac{\partial f}{\partial y}(t_0, y_0).
 
 Newton's method with :math:`W` in place of the derivative finds a root without a graph. Where the step is to be
-differentiated, :math:`m` more updates :math:`k \leftarrow k - V^{-1} G(k)`, with :math:`V = \partial G/\partial k` at the
-root and held constant, leave its value as it is and give it its first :math:`m` derivatives, those of the implicit
+differentiated, :math:`m` more updates :math:`k \leftarrow k - V^{-1} G(k)`, with :math:`V = \partial G/\partial k` at
+the root and held constant, leave its value as it is and give it its first :math:`m` derivatives, those of the implicit
 function theorem: as a function of whatever enters :math:`G`, the root is wrong in first order before the first of them
 and by one order more after each.
 """

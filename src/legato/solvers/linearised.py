@@ -106,7 +106,7 @@ def linearise(term: Any, t: Tensor, y: Tensor, frame: Frame, *, keep: bool, grap
 def _rows(flat: Tensor, state: Tensor, frame: Frame, *, graph: bool) -> Tensor:
     """Return the Jacobians, a row at a time or all at once."""
     count = flat.shape[1]
-    settings: dict[str, bool] = {"create_graph": graph, "retain_graph": True, "allow_unused": True}
+    settings: dict[str, Any] = {"create_graph": graph, "retain_graph": True, "allow_unused": True}
     if count > _ONE_BY_ONE:
         seeds = torch.eye(count, dtype=flat.dtype, device=flat.device)[:, None, :].expand(count, *flat.shape)
         try:

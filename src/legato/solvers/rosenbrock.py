@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..core.errors import InputError
 from ..core.linear import Factored
+from ..terms import check_derivatives
 from .demand import Carry, Demand
 from .linearised import Frame, Linearised, linearise
 from .rosenbrock_tableau import RosenbrockTableau
@@ -95,6 +96,15 @@ class Rosenbrock:
     def start(term: Any, t0: Tensor, y0: Tensor, f0: Tensor | None = None) -> Carry:
         """Return None: the first step linearises the field by itself."""
         return None
+
+    @staticmethod
+    def examine(term: Any, t0: Tensor, later: Tensor, y0: Tensor) -> None:
+        """Refuse a field whose derivatives autograd does not see, or whose rows depend on each other.
+
+        Raises:
+            FieldError: it is such a field.
+        """
+        check_derivatives(term, t0, later, y0, rows=term.layout.rows)
 
     def step(
         self, term: Any, t0: Any, t1: Any, y0: Tensor, carry: Carry, *, dt: Any, sums: Sums, demand: Demand

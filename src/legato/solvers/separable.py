@@ -126,7 +126,7 @@ class SemiImplicitEuler(_Separable):
     def __repr__(self) -> str:
         return "SemiImplicitEuler(order 1)"
 
-    def examine(self, term: Any, t0: Tensor, y0: Tensor) -> None:
+    def examine(self, term: Any, t0: Tensor, later: Tensor, y0: Tensor) -> None:
         """Refuse a state without two equal halves.
 
         Raises:
@@ -187,7 +187,7 @@ class Leapfrog(_Separable):
         """Evaluations a step."""
         return 2 * len(self.fractions)
 
-    def examine(self, term: Any, t0: Tensor, y0: Tensor) -> None:
+    def examine(self, term: Any, t0: Tensor, later: Tensor, y0: Tensor) -> None:
         """Refuse a state without two equal halves, and a field that is not separable; three evaluations.
 
         Raises:

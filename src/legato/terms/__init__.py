@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from .contract import check_alone, check_rows, first_evaluation
+from .derivatives import check_derivatives
 from .ode import ODETerm
+from .reading import ReadingTerm, check_reading
 from .rows import OnRows
 from .term import Term
 
-__all__ = ["ODETerm", "OnRows", "Term", "check_alone", "check_rows", "first_evaluation"]
+__all__ = [
+    "ODETerm",
+    "OnRows",
+    "ReadingTerm",
+    "Term",
+    "check_alone",
+    "check_derivatives",
+    "check_reading",
+    "check_rows",
+    "first_evaluation",
+]

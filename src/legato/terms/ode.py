@@ -3,7 +3,7 @@ r"""Ordinary differential equations, :math:`dy/dt = f(t, y, \mathrm{args})`, on 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -81,11 +81,11 @@ class ODETerm:
         """Return `f * dx`."""
         return f * dx
 
-    def rows(self, index: Tensor) -> ODETerm:
+    def rows(self, index: Tensor) -> Self:
         """Return the term of the rows in `index`, a 1-D integer tensor."""
         return self._with(args=pick_rows(self.args, self.args_batched, index))
 
-    def seen_as_rows(self, layout: Layout, batch_dims: int) -> ODETerm:
+    def seen_as_rows(self, layout: Layout, batch_dims: int) -> Self:
         """Return the term on states with one leading axis of samples, for a user's state with another number of them.
 
         The user's field keeps the number of axes it was written for: without batch axes it sees one sample, with
@@ -111,20 +111,20 @@ class ODETerm:
                     f"{tuple(batch)}; got {got}"
                 )
 
-    def fresh(self) -> ODETerm:
+    def fresh(self) -> Self:
         """Return the term as the reverse sweep needs it: here, itself."""
         return self
 
-    def with_copies(self, copies: Mapping[int, Tensor]) -> ODETerm:
+    def with_copies(self, copies: Mapping[int, Tensor]) -> Self:
         """Return the term with other tensors in its arguments, by the ids of those that are there."""
         leaves, rebuild = flatten(self.args)
         return self._with(args=rebuild([copies.get(id(leaf), leaf) for leaf in leaves]))
 
-    def vmapped(self) -> ODETerm:
+    def vmapped(self) -> Self:
         """Return the same term, run one sample at a time under `vmap`."""
         return self._with(per_sample=True)
 
-    def _with(self, **changes: Any) -> ODETerm:
+    def _with(self, **changes: Any) -> Self:
         settings: dict[str, Any] = {
             "function": self.function,
             "layout": self.layout,
@@ -137,7 +137,7 @@ class ODETerm:
             "counter": self.counter,
             **changes,
         }
-        term = ODETerm(settings.pop("function"), settings.pop("layout"), **settings)
+        term = type(self)(settings.pop("function"), settings.pop("layout"), **settings)
         term.copies, term.records = self.copies, self.records
         return term
 
@@ -147,6 +147,8 @@ class ODETerm:
 
     def _evaluate(self, t: Tensor, y: Tensor, args: Any) -> Tensor:
         layout = self.layout
+        if y.requires_grad and not torch.is_grad_enabled():
+            y = y.detach()  # a field that takes gradients inside asks its state for one: never the caller's own
         given = y if y.dtype == layout.dtype else y.to(layout.dtype)
         state = given if layout.lone else layout.unpack(given)
         if self.records is False or torch.is_grad_enabled():

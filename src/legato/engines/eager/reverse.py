@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import GradientError
+from ...outputs import swapped_reading
 from ...solvers.sums import ChainSums, TensorSums
 from ..task import Clock, March, StepRecord, Task
 from .swapped import Swapped
@@ -134,7 +135,10 @@ class _Sweep:
             with Swapped(copies) if copies else nullcontext():
                 step = self._step(record, y0, past, times, copies)
                 wanted = None if times is None else times.save
-                results = [step.y1, *(output.emit(step, slots, wanted) for output, slots, _ in kept)]
+                results = [
+                    step.y1,
+                    *(swapped_reading(output, copies).emit(step, slots, wanted) for output, slots, _ in kept),
+                ]
                 handed = self._handed_on(step, record.rows)
         self._compare(record, y0, step.y1)
         end = self.cotangent if record.rows is None else self.cotangent[record.rows]
@@ -206,10 +210,32 @@ class _Sweep:
             if slots is None or value is None:
                 continue
             part = output.cotangent(value, slots)
-            if hasattr(slots, "rows"):
+            if getattr(output, "reading", None) is not None:
+                self._read_at_start(output, slots, part)
+            elif hasattr(slots, "rows"):
                 self.cotangent = self.cotangent.index_add(0, slots.rows, part)
             else:
                 self.cotangent = self.cotangent + part.sum(0)
+
+    def _read_at_start(self, output: Any, slots: Any, part: Tensor) -> None:
+        """Add the cotangents of what was read off the initial state."""
+        with torch.enable_grad():
+            y0, inputs = self._sources(self.task.y0)
+            copies = {id(old): new for old, new in zip(self.originals, inputs, strict=True) if old is not new}
+            clock = None if self.task.clock is None else self._copied(self.task.clock)
+            with Swapped(copies) if copies else nullcontext():
+                value = swapped_reading(output, copies).emit_start(y0, slots, None if clock is None else clock.times)
+        sources = [y0, *inputs, *(clock or ())]
+        self.check([value], sources)
+        if not value.requires_grad:
+            return
+        found = torch.autograd.grad([value], sources, [part], allow_unused=True, create_graph=self.create_graph)
+        if found[0] is not None:
+            self.cotangent = self.cotangent + found[0]
+        last = 1 + len(self.inputs)
+        self._accumulate(self.sums, found[1:last])
+        if self.clock is not None:
+            self._accumulate(self.clock, found[last:])
 
     def _compare(self, record: StepRecord, y0: Tensor, y1: Tensor) -> None:
         """Note how far a step that was computed again ends from where it ended before, in units of its tolerance."""
@@ -289,14 +315,18 @@ class _Sweep:
         task = self.task
         if task.clock is None:
             return None
+        leaves = self._copied(task.clock)
+        step = leaves.step(record.ties, record.t0, record.t1, record.dt, rows=record.rows)
+        return _Times(step, leaves.times, tuple(leaves))
+
+    def _copied(self, clock: Clock) -> Clock:
+        """Return a clock of fresh tensors to differentiate by."""
 
         def copy(part: Tensor) -> Tensor:
             kept = self.create_graph and part.requires_grad
             return part.view_as(part) if kept else part.detach().requires_grad_()
 
-        leaves = Clock(*(copy(part) for part in task.clock))
-        step = leaves.step(record.ties, record.t0, record.t1, record.dt, rows=record.rows)
-        return _Times(step, leaves.times, tuple(leaves))
+        return Clock(*(copy(part) for part in clock))
 
     def _accumulate(self, sums: list[Any], parts: Sequence[Tensor | None]) -> None:
         for place, part in enumerate(parts):

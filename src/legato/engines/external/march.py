@@ -75,6 +75,7 @@ class _Row:
         self.t, self.y = self.begin, self.function.real(start).numpy()
         tolerances = task.tolerances.rows(chosen, task.layout.rows)
         self.rtol, self.atol = (self._tolerance(part) for part in tolerances)
+        self.wanted, self.upcoming = self._wanted(), 0
         self.attempts = self.accepted = self.failures = self.short = 0
         self.size = abs(self.end - self.begin)
         self.component = -1
@@ -131,9 +132,10 @@ class _Row:
         self.short = self.short + 1 if size < floor * (1 - 1e-9) and end != target else 0
         if size == 0 or (self.method.stepwise and self.short > _ATTEMPTS):
             return self._stuck()
-        taken = _Taken(self, stepper, end)
-        for output in self.task.outputs:
-            output.after(taken.as_rows(), None)
+        if self._is_wanted(end):
+            taken = _Taken(self, stepper, end).as_rows()
+            for output in self.task.outputs:
+                output.after(taken, None)
         self.accepted += 1
         self.failures = 0
         self.size = size
@@ -185,14 +187,26 @@ class _Row:
         begin = beside(self.t, target, dtype) if self.t in jumps else self.t
         return begin, beside(target, self.t, dtype) if target in jumps else target
 
+    def _wanted(self) -> tuple[float, ...] | None:
+        """Return the times at which the state is wanted; None where steps are."""
+        main = self.task.outputs[0]
+        if len(self.task.outputs) > 1 or isinstance(main, RowSteps):
+            return None
+        return tuple(dict.fromkeys(main.times[self.index, : int(main.counts[self.index])].tolist()))
+
     def _saves(self, target: float) -> tuple[float, ...]:
         """Return the times strictly inside the leg at which the state is wanted, where it is at times."""
-        main = self.task.outputs[0]
-        if isinstance(main, RowSteps):
-            return ()
         low, high = min(self.t, target), max(self.t, target)
-        wanted = main.times[self.index, : int(main.counts[self.index])].tolist()
-        return tuple(dict.fromkeys(time for time in wanted if low < time < high))
+        return tuple(time for time in self.wanted or () if low < time < high)
+
+    def _is_wanted(self, end: float) -> bool:
+        """Return whether an output wants anything of the step from here to `end`: most steps hold no save time."""
+        if self.wanted is None:
+            return True
+        before = self.upcoming
+        while self.upcoming < len(self.wanted) and (self.wanted[self.upcoming] - end) * (end - self.t) <= 0:
+            self.upcoming += 1
+        return self.upcoming > before
 
     def _floor(self) -> float:
         least = self.task.limits.dt_min

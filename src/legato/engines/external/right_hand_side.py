@@ -116,10 +116,9 @@ class RightHandSide:
 
     def component(self, values: Tensor) -> int:
         """Return the component of the user's state that is the first not to be finite; -1 where all are."""
-        bad = (~values.isfinite()).nonzero()
-        if not len(bad):
+        if _is_finite(values):
             return -1
-        return int(bad[0]) // (2 if self.like.is_complex() else 1)
+        return int((~values.isfinite()).nonzero()[0]) // (2 if self.like.is_complex() else 1)
 
     def _spent(self) -> Status | None:
         """Return which budget is spent, or None while there is some left of each."""
@@ -141,4 +140,5 @@ class RightHandSide:
 
 
 def _is_finite(values: Tensor) -> bool:
-    return bool(values.isfinite().all())
+    """Return whether all values are finite: so is their sum then, unless it overflows."""
+    return math.isfinite(float(values.sum())) or bool(values.isfinite().all())
