@@ -1,4 +1,4 @@
-"""Exact algebra over every tableau: sums, order conditions of the step, the embedded solution and the interpolant.
+"""Exact algebra over every explicit tableau: sums, order conditions of step, embedded solution and interpolant.
 
 Coefficients are exact fractions of what is written in the source, so for a rational method every residual is exactly
 zero. The others are published as decimals, or as fractions near an irrational number; their bounds below follow from
@@ -20,7 +20,7 @@ from legato.solvers import tableaus
 from legato.solvers.rooted_trees import density, node_count, rooted_trees, stage_weights
 from legato.solvers.tableau import Tableau
 
-ALL = {name: getattr(tableaus, name) for name in tableaus.__all__}
+ALL = {name: getattr(tableaus, name) for name in tableaus.__all__ if isinstance(getattr(tableaus, name), Tableau)}
 EMBEDDED = {name: tableau for name, tableau in ALL.items() if tableau.error is not None}
 THETAS = [Fraction(0), Fraction(1, 4), Fraction(1, 2), Fraction(3, 4), Fraction(1)]
 

@@ -39,12 +39,13 @@ TRAPEZOID = ImplicitTableau.from_lists(
     "equations of the heat-conduction type, 1947, with Simpson's rule embedded",
 )
 
-# The third stage is the slope at the end; with it the embedded solution is Simpson's rule.
+# The third stage is the slope at the end, the fourth lies on the cubic through both ends; with them the embedded
+# solution is Simpson's rule. (With the stage in the middle itself it would be the method's own on linear problems.)
 IMPLICIT_MIDPOINT = ImplicitTableau.from_lists(
-    [[0], [0, "1/2"], [0, 1, 0]],
-    [0, 1, 0],
+    [[0], [0, "1/2"], [0, 1, 0], ["1/8", "1/2", "-1/8", 0]],
+    [0, 1, 0, 0],
     order=2,
-    b_hat=["1/6", "2/3", "1/6"],
+    b_hat=["1/6", 0, "1/6", "2/3"],
     error_order=2,
     damping="1/2",
     name="ImplicitMidpoint",
