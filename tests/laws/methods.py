@@ -13,11 +13,14 @@ __all__ = [
     "NEUTRAL",
     "OWN_SLOPES",
     "SEPARABLE",
+    "SWITCHING",
     "interpolant",
     "interpolation_cost",
 ]
 
-GENERAL = [name for name in SOLVERS if SOLVERS[name].accepts == "ode"]
+SWITCHING = [name for name in SOLVERS if hasattr(SOLVERS[name], "nonstiff")]
+"""Pairs of methods that rows change between."""
+GENERAL = [name for name in SOLVERS if SOLVERS[name].accepts == "ode" and name not in SWITCHING]
 """Methods for any state."""
 IMPLICIT = [name for name in GENERAL if SOLVERS[name].implicit]
 """Methods that solve equations in every step."""
@@ -30,7 +33,7 @@ NEUTRAL = ["reversible_heun", "alf", "reversible_dopri5"]
 """Methods that are stable on oscillations alone: what they carry leaves the solution where others contract."""
 OWN_SLOPES = ["reversible_heun", "alf"]
 """Methods whose interpolant takes slopes that they carry, near those of the field."""
-HISTORY = [name for name in SOLVERS if SOLVERS[name].history]
+HISTORY = [name for name in GENERAL if SOLVERS[name].history]
 """Methods that carry what cannot be derived from time and state."""
 
 

@@ -20,6 +20,7 @@ from .rosenbrock_tableau import RosenbrockTableau
 from .separable import VELOCITY_VERLET, YOSHIDA4, Leapfrog, SemiImplicitEuler, SeparableStep
 from .step import StageStep
 from .sums import BufferSums, ChainSums, Sums, TensorSums
+from .switching import Switching, SwitchingStep
 from .tableau import Tableau
 
 __all__ = [
@@ -50,6 +51,8 @@ __all__ = [
     "SeparableStep",
     "StageStep",
     "Sums",
+    "Switching",
+    "SwitchingStep",
     "Tableau",
     "TensorSums",
     "implicit_runge_kutta",
@@ -115,6 +118,10 @@ SOLVERS: Catalogue[Any] = Catalogue(
     "solver",
     {
         **{name: (ExplicitRungeKutta(tableau), summary) for name, tableau, summary in _EXPLICIT},
+        "auto": (
+            Switching(ExplicitRungeKutta(tableaus.TSIT5), Rosenbrock(tableaus.RODAS5P)),
+            "tsit5 while a sample is not stiff, rodas5p while it is: where you do not know",
+        ),
         **{name: (Rosenbrock(tableau), summary) for name, tableau, summary in _ROSENBROCK},
         **{name: (implicit_runge_kutta(tableau), summary) for name, tableau, summary in _IMPLICIT},
         **{

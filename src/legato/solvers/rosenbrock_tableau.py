@@ -153,7 +153,7 @@ class RosenbrockTableau:
         rows = []
         for stage, weight in enumerate(m):
             inner = [row[stage] for row in h]
-            coefficients = [weight, *(0.0 for _ in range(len(inner) + 1))]
+            coefficients = [weight, *(0.0 for _ in inner)]
             for power, entry in enumerate(inner):
                 coefficients[power] += entry
                 coefficients[power + 1] -= entry
