@@ -27,6 +27,7 @@ from ..core.catalogue import nearest
 from ..core.errors import InputError, OptionError
 from ..engines import SciPy
 from ..solvers import ExplicitRungeKutta, Tableau
+from .torchdiffeq_implicit import implicit_interpolant
 
 __all__ = [
     "ADAPTIVE_OPTIONS",
@@ -165,7 +166,7 @@ def adaptive_settings(options: dict[str, Any], *, intervals: int) -> dict[str, A
 
 
 def grid_settings(
-    solver: ExplicitRungeKutta, options: dict[str, Any], *, func: Callable[..., Any], y0: Any, t: Tensor
+    solver: Any, options: dict[str, Any], *, func: Callable[..., Any], y0: Any, t: Tensor
 ) -> dict[str, Any]:
     """Return the arguments of `solve` that the options of a method without an error estimate mean.
 
@@ -186,7 +187,7 @@ def grid_settings(
     moving = _step_times(options, func, y0, t)
     times = tuple(moving.detach().tolist())
     return {
-        "solver": _with_straight_lines(solver) if interp == "linear" else solver,
+        "solver": _interpolated(solver, options),
         "controller": Grid(moving if moving.requires_grad else times),
         "max_steps": len(times) + 1,
         "jumps": times if perturb else (),
@@ -293,6 +294,13 @@ def _even_times(t0: float, t1: float, size: float) -> tuple[float, ...]:
         raise InputError(f"options['step_size'] = {size} would take {count} steps from {t0} to {t1}; make it larger")
     sign = 1.0 if t1 >= t0 else -1.0
     return (*(t0 + sign * index * size for index in range(count)), t1)
+
+
+def _interpolated(solver: Any, options: dict[str, Any]) -> Any:
+    """Return the method with the interpolant that `interp` asks for."""
+    if solver.implicit:
+        return implicit_interpolant(solver, options)
+    return _with_straight_lines(solver) if options.get("interp") == "linear" else solver
 
 
 @functools.cache
