@@ -109,8 +109,8 @@ class Switching:
         self.dense_order = min(explicit.dense_order, implicit.dense_order)
         self.stages = self.slopes = max(explicit.slopes, implicit.slopes)
         self.source = (
-            f"{tableau.source}; {implicit.tableau.source}; L. F. Shampine, Stiffness and nonstiff differential equation "
-            "solvers II, 1977"
+            f"{tableau.source}; {implicit.tableau.source}; "
+            "L. F. Shampine, Stiffness and nonstiff differential equation solvers II, 1977"
         )
         self.degree = max(len(row) for row in (*tableau.dense, *implicit.tableau.dense))
         self._gap = tuple(right - left for right, left in zip(tableau.a[-1], (*tableau.a[-2], 0.0), strict=True))
