@@ -30,7 +30,7 @@ def check_derivatives(term: Any, t0: Tensor, later: Tensor, y0: Tensor, *, rows:
     """
     with torch.enable_grad():
         state, time = y0.detach().requires_grad_(), t0.detach().requires_grad_()
-        value = term.field(time, state)
+        value = term.field(time, state.clone())
         by_state = by_time = None
         if value.requires_grad:
             flat = (torch.view_as_real(value) if value.is_complex() else value).reshape(rows, -1)
