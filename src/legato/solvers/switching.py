@@ -70,6 +70,8 @@ class SwitchingStep:
         """The rows' methods from here on, and what the step hands on besides."""
         with torch.no_grad():
             signal = self._solver.signals(self.step, self.stiff, self._demand)
+        if not (bool(signal.any()) or bool(self.streak.any())):  # as after most steps
+            return (self.stiff, self.streak, *(self.step.carry or ()))
         streak = (self.streak + torch.where(signal, 1, -1)).clamp(min=0)
         change = streak >= torch.where(self.stiff, _BACK, _OVER)
         rest = None if bool(change.any()) else self.step.carry
@@ -147,10 +149,11 @@ class Switching:
             carry = self.start(term, sums.times(t0, t1, dt, (0.0,))[0], y0)
         assert carry is not None
         stiff, streak, *rest = carry
-        if not bool(stiff.any()):
+        some = bool(stiff.any())
+        if not some:
             begun = tuple(rest) if rest else None
             taken: Any = self.nonstiff.step(term, t0, t1, y0, begun, dt=dt, sums=sums, demand=demand)
-        elif bool(stiff.all()):
+        elif stiff.dim() == 0 or bool(stiff.all()):
             begun = tuple(rest) if len(rest) > 1 else None
             taken = self.stiff.step(term, t0, t1, y0, begun, dt=dt, sums=sums, demand=demand)
         else:
