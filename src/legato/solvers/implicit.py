@@ -112,6 +112,10 @@ class Equations:
         """
         with torch.no_grad():
             found, failed = newton(residual, guess.detach(), update, measure, **self._patience)
+            if bool(failed.any()):  # the matrix of the step's start is too far off: once more with that of the guess
+                column = failed.view(-1, *(1,) * (guess.dim() - 1))
+                again, still = newton(residual, guess.detach(), exact(guess.detach()), measure, **self._patience)
+                found, failed = torch.where(column, again, found), failed & still
         self.failed = self.failed | failed
         if self.derivatives:
             update = exact(found)
