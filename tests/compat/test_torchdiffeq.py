@@ -281,7 +281,7 @@ class TestErrors:
         ("options", "error", "message"),
         [
             ({"method": "dorpi5"}, OptionError, "did you mean 'dopri5'"),
-            ({"method": "implicit_adams"}, OptionError, "still to come; .*'dopri5'"),
+            ({"method": "radauIIA3"}, OptionError, "still to come; .*'dopri5'"),
             ({"method": "gl4"}, OptionError, "still to come"),
             ({"event_fn": lambda t, y: y[0]}, OptionError, "event_fn cannot be given yet: .*dense=True"),
             ({"options": {"frist_step": 1}}, OptionError, "no 'frist_step'.*did you mean 'first_step'"),

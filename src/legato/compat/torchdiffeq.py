@@ -21,12 +21,15 @@ from ..core.catalogue import Catalogue, nearest
 from ..core.errors import InputError, OptionError, SolveError
 from ..engines import SciPy
 from ..solve import solve
-from ..solvers import SOLVERS, ExplicitRungeKutta
+from ..solvers import SOLVERS, Adams, ExplicitRungeKutta
 from ..solvers.tableaus import TORCHDIFFEQ_DOPRI5
 from .torchdiffeq_options import (
     ADAPTIVE_OPTIONS,
     GRID_OPTIONS,
+    MAX_ITERS,
     SCIPY_OPTIONS,
+    adams_method,
+    adams_options,
     adaptive_settings,
     check_names,
     grid_settings,
@@ -54,14 +57,18 @@ METHODS: Catalogue[Any] = Catalogue(
         "heun2": (SOLVERS["heun2"], "explicit trapezoid rule, on a grid"),
         "heun3": (SOLVERS["heun3"], "Heun's third-order method, on a grid"),
         "rk4": (SOLVERS["rk38"], "Kutta's 3/8 rule, on a grid"),
+        "explicit_adams": (Adams(order=4), "Adams-Bashforth, of order options['max_order'] - 1; on a grid"),
+        "implicit_adams": (
+            Adams(order=4, corrections=MAX_ITERS),
+            "Adams-Bashforth-Moulton, of order options['max_order']; on a grid",
+        ),
+        "fixed_adams": (Adams(order=4, corrections=MAX_ITERS), "the same as implicit_adams"),
         "scipy_solver": (SciPy("LSODA"), "a method of SciPy, options['solver']; the default LSODA"),
     },
 )
 
-_ADAMS = "until it exists, 'dopri5' takes the same options of accuracy and 'rk4' the same step_size"
 _IMPLICIT = "until an implicit method exists, 'dopri5' controls its error but takes many steps where a problem is stiff"
 _TO_COME = {
-    **dict.fromkeys(("explicit_adams", "implicit_adams", "fixed_adams"), _ADAMS),
     **dict.fromkeys(("implicit_euler", "implicit_midpoint", "trapezoid", "gl4", "gl6"), _IMPLICIT),
     **dict.fromkeys(("radauIIA3", "radauIIA5", "sdirk2", "trbdf2"), _IMPLICIT),
 }
@@ -105,7 +112,8 @@ def odeint(
             tuple's entries), and `dtype`, which has no effect: time is float64 inside.
             Of the others: `step_size` or `grid_constructor(func, y0, t)`, without which steps go from one time of `t`
             to the next; `interp`, "cubic" (the default here) or "linear"; `perturb`, to evaluate `func` just beside the
-            times of the grid; and `norm`, which has no effect.
+            times of the grid; and `norm`, which has no effect. Of the Adams methods also `max_order`, 1 to 12, and
+            `max_iters`, the number of corrections; of "implicit_adams" and "fixed_adams" `implicit`.
             Of "scipy_solver": `solver`, SciPy's name of a method or a subclass of `scipy.integrate.OdeSolver`;
             `max_step`; `min_step`, of "LSODA" alone; and `norm`, which has no effect. It has no gradient yet, so where
             one is wanted it raises.
@@ -224,7 +232,9 @@ def _solved(
         given = check_names(options, ADAPTIVE_OPTIONS, method=name)
         settings = {"solver": solver, **adaptive_settings(given, intervals=len(t) - 1)}
     else:
-        given = check_names(options, GRID_OPTIONS, method=name)
+        given = check_names(options, (*GRID_OPTIONS, *adams_options(solver)), method=name)
+        if isinstance(solver, Adams):
+            solver = adams_method(solver, given)
         settings = grid_settings(solver, given, func=func, y0=y0, t=t)
     if not isinstance(solver, SciPy):
         settings["norm"] = given.get("norm", "batch" if isinstance(state, Tensor) else largest_rms)
@@ -292,7 +302,7 @@ def _check_adjoint_options(options: Any, method: Any, name: str) -> None:
     if isinstance(method, SciPy):
         known = SCIPY_OPTIONS
     elif method is not None:
-        known = ADAPTIVE_OPTIONS if method.adaptive else GRID_OPTIONS
+        known = ADAPTIVE_OPTIONS if method.adaptive else (*GRID_OPTIONS, *adams_options(method))
     norm = check_names(options, known, method=name, argument="adjoint_options").get("norm")
     if not (norm is None or norm == "seminorm" or callable(norm)):
         raise OptionError(f"adjoint_options['norm'] is 'seminorm' or a function; got {norm!r}")
