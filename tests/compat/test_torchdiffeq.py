@@ -281,7 +281,6 @@ class TestErrors:
         ("options", "error", "message"),
         [
             ({"method": "dorpi5"}, OptionError, "did you mean 'dopri5'"),
-            ({"method": "implicit_adams"}, OptionError, "still to come; .*'dopri5'"),
             ({"event_fn": lambda t, y: y[0]}, OptionError, "event_fn cannot be given yet: .*dense=True"),
             ({"options": {"frist_step": 1}}, OptionError, "no 'frist_step'.*did you mean 'first_step'"),
             ({"options": {"step_size": 0.1}}, OptionError, "'step_size' for method 'dopri5'; .*a grid of steps"),

@@ -10,6 +10,7 @@ __all__ = [
     "GENERAL",
     "HISTORY",
     "IMPLICIT",
+    "MULTISTEP",
     "NEUTRAL",
     "OWN_SLOPES",
     "SEPARABLE",
@@ -35,6 +36,9 @@ OWN_SLOPES = ["reversible_heun", "alf"]
 """Methods whose interpolant takes slopes that they carry, near those of the field."""
 HISTORY = [name for name in GENERAL if SOLVERS[name].history]
 """Methods that carry what cannot be derived from time and state."""
+
+MULTISTEP = ["adams_bashforth", "adams_moulton"]
+"""Methods that make a step from the slopes of steps before, so that it spans several of them."""
 
 
 def interpolant(solver: str) -> tuple[tuple[float, ...], ...]:

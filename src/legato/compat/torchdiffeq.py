@@ -21,13 +21,16 @@ from ..core.catalogue import Catalogue, nearest
 from ..core.errors import InputError, OptionError, SolveError
 from ..engines import SciPy
 from ..solve import solve
-from ..solvers import SOLVERS, ExplicitRungeKutta
+from ..solvers import SOLVERS, Adams, ExplicitRungeKutta
 from ..solvers.tableaus import TORCHDIFFEQ_DOPRI5
 from .torchdiffeq_implicit import IMPLICIT, implicit_options
 from .torchdiffeq_options import (
     ADAPTIVE_OPTIONS,
     GRID_OPTIONS,
+    MAX_ITERS,
     SCIPY_OPTIONS,
+    adams_method,
+    adams_options,
     adaptive_settings,
     check_names,
     grid_settings,
@@ -56,14 +59,16 @@ METHODS: Catalogue[Any] = Catalogue(
         "heun3": (SOLVERS["heun3"], "Heun's third-order method, on a grid"),
         "rk4": (SOLVERS["rk38"], "Kutta's 3/8 rule, on a grid"),
         **IMPLICIT,
+        "explicit_adams": (Adams(order=4), "Adams-Bashforth, of order options['max_order'] - 1; on a grid"),
+        "implicit_adams": (
+            Adams(order=4, corrections=MAX_ITERS),
+            "Adams-Bashforth-Moulton, of order options['max_order']; on a grid",
+        ),
+        "fixed_adams": (Adams(order=4, corrections=MAX_ITERS), "the same as implicit_adams"),
         "scipy_solver": (SciPy("LSODA"), "a method of SciPy, options['solver']; the default LSODA"),
     },
 )
 
-_ADAMS = "until it exists, 'dopri5' takes the same options of accuracy and 'rk4' the same step_size"
-_TO_COME = {
-    **dict.fromkeys(("explicit_adams", "implicit_adams", "fixed_adams"), _ADAMS),
-}
 _EVENTS = (
     "events are still to come; until then solve over the whole interval and look for the sign change of event_fn along "
     "legato.solve(..., dense=True)"
@@ -107,6 +112,8 @@ def odeint(
             times of the grid; and `norm`, which has no effect. Of the implicit methods also `max_iters`, which has no
             effect: their equations are solved to rounding, or the solve fails; and their `interp` by default is the
             method's own polynomial.
+            times of the grid; and `norm`, which has no effect. Of the Adams methods also `max_order`, 1 to 12, and
+            `max_iters`, the number of corrections; of "implicit_adams" and "fixed_adams" `implicit`.
             Of "scipy_solver": `solver`, SciPy's name of a method or a subclass of `scipy.integrate.OdeSolver`;
             `max_step`; `min_step`, of "LSODA" alone; and `norm`, which has no effect. It has no gradient yet, so where
             one is wanted it raises.
@@ -178,7 +185,7 @@ def odeint_adjoint(
         -0.6065
     """
     name = next((one for one in (adjoint_method, method) if one is not None), "dopri5")
-    chosen = _known_method(name, argument="adjoint_method", to_come=True)
+    chosen = _known_method(name, argument="adjoint_method")
     _check_adjoint_options(adjoint_options, chosen, name)
     for label, tolerance in (("adjoint_rtol", adjoint_rtol), ("adjoint_atol", adjoint_atol)):
         _check_adjoint_tolerance(label, tolerance)
@@ -225,7 +232,9 @@ def _solved(
         given = check_names(options, ADAPTIVE_OPTIONS, method=name)
         settings = {"solver": solver, **adaptive_settings(given, intervals=len(t) - 1)}
     else:
-        given = check_names(options, (*GRID_OPTIONS, *implicit_options(solver)), method=name)
+        given = check_names(options, (*GRID_OPTIONS, *implicit_options(solver), *adams_options(solver)), method=name)
+        if isinstance(solver, Adams):
+            solver = adams_method(solver, given)
         settings = grid_settings(solver, given, func=func, y0=y0, t=t)
     if not isinstance(solver, SciPy):
         settings["norm"] = given.get("norm", "batch" if isinstance(state, Tensor) else largest_rms)
@@ -247,17 +256,13 @@ def _solved(
     return solution.ys
 
 
-def _known_method(name: str, *, argument: str, to_come: bool = False) -> Any:
-    """Return the method of a name; None for one still to come, where `to_come` allows it."""
+def _known_method(name: str, *, argument: str) -> Any:
+    """Return the method of a name."""
     if not isinstance(name, str):
         raise OptionError(f"{argument} is the name of a method; got {type(name).__name__}")
     if name in METHODS:
         return METHODS[name]
-    if name not in _TO_COME:
-        raise OptionError(f"{argument}={name!r} is not known; {nearest(str(name), (*METHODS, *_TO_COME))}")
-    if to_come:
-        return None
-    raise OptionError(f"{argument}={name!r} is still to come; {_TO_COME[name]}")
+    raise OptionError(f"{argument}={name!r} is not known; {nearest(name, METHODS)}")
 
 
 def _read_state(y0: Any) -> Any:
@@ -293,7 +298,8 @@ def _check_adjoint_options(options: Any, method: Any, name: str) -> None:
     if isinstance(method, SciPy):
         known = SCIPY_OPTIONS
     elif method is not None:
-        known = ADAPTIVE_OPTIONS if method.adaptive else (*GRID_OPTIONS, *implicit_options(method))
+        more = (*implicit_options(method), *adams_options(method))
+        known = ADAPTIVE_OPTIONS if method.adaptive else (*GRID_OPTIONS, *more)
     norm = check_names(options, known, method=name, argument="adjoint_options").get("norm")
     if not (norm is None or norm == "seminorm" or callable(norm)):
         raise OptionError(f"adjoint_options['norm'] is 'seminorm' or a function; got {norm!r}")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,15 +27,18 @@ from ..controllers import Grid, Verdict
 from ..core.catalogue import nearest
 from ..core.errors import InputError, OptionError
 from ..engines import SciPy
-from ..solvers import ExplicitRungeKutta, Tableau
+from ..solvers import SOLVERS, Adams, ExplicitRungeKutta, Tableau
 from .torchdiffeq_implicit import implicit_interpolant
 
 __all__ = [
     "ADAPTIVE_OPTIONS",
     "GRID_OPTIONS",
+    "MAX_ITERS",
     "MAX_STEPS",
     "SCIPY_OPTIONS",
     "StepRule",
+    "adams_method",
+    "adams_options",
     "adaptive_settings",
     "check_names",
     "grid_settings",
@@ -60,7 +64,10 @@ ADAPTIVE_OPTIONS = (
 GRID_OPTIONS = ("grid_constructor", "interp", "norm", "perturb", "step_size")
 SCIPY_OPTIONS = ("max_step", "min_step", "norm", "solver")
 
+MAX_ITERS = 4
+
 _MOST_GRID_STEPS = 10_000_000
+_LEAST_ADAMS, _MOST_ADAMS = 4, 12
 
 
 class StepRule:
@@ -163,6 +170,41 @@ def adaptive_settings(options: dict[str, Any], *, intervals: int) -> dict[str, A
         "stops": stops,
         "jumps": jumps,
     }
+
+
+def adams_options(method: Any) -> tuple[str, ...]:
+    """Return the options that only an Adams method has: none of another."""
+    if not isinstance(method, Adams):
+        return ()
+    return ("implicit", "max_iters", "max_order") if method.corrections else ("max_iters", "max_order")
+
+
+def adams_method(method: Adams, options: dict[str, Any]) -> Adams | ExplicitRungeKutta:
+    """Return the method that the options of an Adams method mean.
+
+    Arguments:
+        method: that of the method's name.
+        options: with known names only. `max_order` from 1 to 12 is the order of the corrector, and the order of an
+            explicit method plus one; below 4 it means Kutta's 3/8 rule. `max_iters` corrections are made; `implicit`
+            False makes none.
+
+    Raises:
+        InputError: a value is out of its range.
+    """
+    most, repeats = options.get("max_order"), options.get("max_iters", MAX_ITERS)
+    implicit = options.get("implicit", bool(method.corrections))
+    if not isinstance(implicit, bool):
+        raise InputError(f"options['implicit'] is True or False; got {implicit!r}")
+    if not (isinstance(repeats, int) and repeats >= 1):
+        raise InputError(f"options['max_iters'] is a whole number of at least 1; got {repeats!r}")
+    if most is None:
+        return replace(method, corrections=repeats if implicit else 0)
+    if not (isinstance(most, int) and 1 <= most <= _MOST_ADAMS):
+        raise InputError(f"options['max_order'] is a whole number from 1 to {_MOST_ADAMS}; got {most!r}")
+    if most < _LEAST_ADAMS:
+        method_below: ExplicitRungeKutta = SOLVERS["rk38"]
+        return method_below
+    return Adams(order=most if implicit else most - 1, corrections=repeats if implicit else 0)
 
 
 def grid_settings(
@@ -304,8 +346,10 @@ def _interpolated(solver: Any, options: dict[str, Any]) -> Any:
 
 
 @functools.cache
-def _with_straight_lines(solver: ExplicitRungeKutta) -> ExplicitRungeKutta:
+def _with_straight_lines(solver: Adams | ExplicitRungeKutta) -> Adams | ExplicitRungeKutta:
     """Return the method with the straight line between a step's ends as its interpolant."""
+    if isinstance(solver, Adams):
+        return replace(solver, straight=True)
     tableau = solver.tableau
     lines: list[list[Fraction]] = [[weight] for weight in tableau.exact.b]
     return ExplicitRungeKutta(

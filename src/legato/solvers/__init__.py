@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.catalogue import Catalogue
 from . import tableaus
+from .adams import Adams, AdamsStep
 from .asynchronous_leapfrog import AsynchronousLeapfrog, AsynchronousLeapfrogStep
 from .confined import Confined
 from .demand import Carry, Demand
@@ -27,6 +28,8 @@ __all__ = [
     "SOLVERS",
     "VELOCITY_VERLET",
     "YOSHIDA4",
+    "Adams",
+    "AdamsStep",
     "AsynchronousLeapfrog",
     "AsynchronousLeapfrogStep",
     "BufferSums",
@@ -110,6 +113,12 @@ _OTHERS = (
         "reversible_dopri5",
         Reversible(ExplicitRungeKutta(tableaus.DOPRI5)),
         "dopri5 with a second copy of the state: steps back in closed form",
+    ),
+    ("adams_bashforth", Adams(order=4), "fourth order from past slopes, one evaluation a step, fixed step"),
+    (
+        "adams_moulton",
+        Adams(order=4, corrections=1),
+        "fourth order, predicted and corrected from past slopes, two evaluations a step, fixed step",
     ),
     ("alf", AsynchronousLeapfrog(), "second order, steps back in closed form, carries a velocity"),
 )
