@@ -7,11 +7,12 @@ from .core.errors import LegatoError, SolveError
 from .core.status import Status
 from .models import NeuralODE
 from .solution import Solution
-from .solve import solve
+from .solve import Event, solve
 from .tasks import Forecaster
 from .version import __version__
 
 __all__ = [
+    "Event",
     "Forecaster",
     "LegatoError",
     "NeuralODE",

@@ -14,7 +14,7 @@ from .core.packing import Layout
 from .core.status import Status
 from .paths import RowsDensePath
 
-__all__ = ["Solution", "Stats", "diagnosis"]
+__all__ = ["Events", "Solution", "Stats", "diagnosis"]
 
 
 class Stats(NamedTuple):
@@ -43,6 +43,25 @@ class Stats(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Events:
+    """What happened on the way; the first axis numbers a sample's events, up to the most that any sample had.
+
+    Attributes:
+        count: how many events each sample had, shaped like the batch.
+        times: when, `(most events, *batch)`, float64, in the order of the march; NaN after a sample's last.
+        states: the states there, `(most events, *state)`, in the structure of `y0`; before a jump.
+        index: which event of `events=` it was, -1 after a sample's last.
+        mask: which entries are events.
+    """
+
+    count: Tensor
+    times: Tensor
+    states: Any
+    index: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class Solution:
     """The outcome of `legato.solve`.
 
@@ -55,6 +74,7 @@ class Solution:
         stats: counts.
         mask: `(T, samples)`, which entries of `ys` are times that were asked for; None where all samples share the
             times.
+        events: what happened on the way, or None where no events were given.
     """
 
     ys: Any
@@ -63,6 +83,7 @@ class Solution:
     t_reached: Tensor
     stats: Stats
     mask: Tensor | None = None
+    events: Events | None = None
     _layout: Layout = field(repr=False)
     _state_layout: Layout = field(repr=False)
     _packed_ys: Tensor = field(repr=False)

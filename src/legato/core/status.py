@@ -23,6 +23,7 @@ class Status(IntEnum):
     NEWTON_DIVERGED = 7
     TIMEOUT = 8
     MAX_EVALUATIONS = 9
+    MAX_EVENTS = 10
 
     @property
     def good(self) -> bool:
@@ -52,4 +53,6 @@ _ADVICE = {
     "the solution is smooth, take an implicit solver",
     Status.MAX_EVALUATIONS: "used max_evaluations before the end: raise max_evaluations, loosen rtol/atol, or take a "
     "solver with fewer evaluations a step; tiny steps along a smooth solution ask for an implicit one",
+    Status.MAX_EVENTS: "met more than max_events events, or events so close that time cannot tell them apart: raise "
+    "max_events, or, where they accumulate (a ball that comes to rest), end the solve by a terminal event before",
 }

@@ -12,8 +12,9 @@ from torch import Tensor
 from ..core.norms import Tolerances
 from ..core.packing import Layout
 from ..solvers.demand import Demand
+from ..terms import EventRule
 
-__all__ = ["Clock", "Limits", "March", "StepRecord", "Task", "Ties"]
+__all__ = ["Clock", "Landed", "Limits", "March", "StepRecord", "Task", "Ties"]
 
 
 class Limits(NamedTuple):
@@ -54,18 +55,20 @@ class Ties(NamedTuple):
 class Clock(NamedTuple):
     """The times of a solve where they carry a gradient.
 
-    Its knots are the start, 0, the forced stops, 1 to K, and the end, K + 1.
+    Its knots are the start, 0, the forced stops, 1 to K, the end, K + 1, and each row's last event, K + 2.
 
     Attributes:
         t0, t1: the ends, 0-d, or one entry per row.
         times: the save times.
         stops: the forced stops, `(K,)`, or `(rows, K)` where every row has its own, as in `Task`; padded with anything.
+        event: zeros that move with the event on which each row landed last, `(rows,)`, or None.
     """
 
     t0: Tensor
     t1: Tensor
     times: Tensor
     stops: Tensor
+    event: Tensor | None = None
 
     def step(
         self, ties: Ties, t0: Any, t1: Any, dt: Any, *, rows: Tensor | None = None
@@ -91,25 +94,30 @@ class Clock(NamedTuple):
             end = begin if ties.end < 0 else moves[ties.end]
         return begin + t0, end + t1, end - begin + dt
 
-    def moving(self, times: Tensor) -> Tensor:
+    def moving(self, times: Tensor, events: Tensor | None = None) -> Tensor:
         """Return the times at which steps began and ended, moving with the knots as those steps do.
 
         Arguments:
             times: `(steps + 1,)`, or `(rows, most steps + 1)` padded with NaN, in the direction of the march.
+            events: the events on which rows landed, `(rows, most events)` padded with NaN, or None.
         """
         t0, t1 = self.t0.detach()[..., None], self.t1.detach()[..., None]
         sign = torch.where(t1 >= t0, 1.0, -1.0)
-        stops, count = self.stops.detach() * sign, self.stops.shape[-1]
-        passed = (stops > t0 * sign)[..., None, :] & (stops[..., None, :] <= (times * sign)[..., None])
-        last = torch.where(passed, stops[..., None, :], -torch.inf).max(dim=-1).indices + 1 if count else 0
+        inner = self.stops.expand(*self.t0.shape, self.stops.shape[-1])
+        inner = inner if events is None else torch.cat([inner, events], dim=-1)
+        marks, count = torch.where(inner.isnan(), torch.inf, inner.detach() * sign), inner.shape[-1]
+        passed = (marks > t0 * sign)[..., None, :] & (marks[..., None, :] <= (times * sign)[..., None])
+        last = torch.where(passed, marks[..., None, :], -torch.inf).max(dim=-1).indices + 1 if count else 0
         knot = torch.where(passed.any(dim=-1), last, 0)
         knot = torch.where(times == t1, count + 1, knot)
-        return times + self.moves().gather(-1, knot)
+        knots = torch.cat([self.t0[..., None], inner.nan_to_num(), self.t1[..., None]], dim=-1)
+        return times + (knots - knots.detach()).gather(-1, knot)
 
     def moves(self) -> Tensor:
-        """Return zeros that move with the knots, `(K + 2,)` or `(rows, K + 2)`."""
+        """Return zeros that move with the knots, `(K + 2,)` or `(rows, K + 2)`, and one more where there are events."""
         stops = self.stops.expand(*self.t0.shape, self.stops.shape[-1])
-        knots = torch.cat([self.t0[..., None], stops, self.t1[..., None]], dim=-1)
+        events = () if self.event is None else (self.event[..., None],)
+        knots = torch.cat([self.t0[..., None], stops, self.t1[..., None], *events], dim=-1)
         return knots - knots.detach()
 
 
@@ -134,6 +142,8 @@ class Task:
         keep: whether to record the accepted steps for `reverse`.
         clock: the times as tensors, where a gradient with respect to them is wanted.
         f0: the field at the start, where it has been evaluated already.
+        events: the events to look for; only under independent steps.
+        max_events: the greatest number of events of a row.
     """
 
     term: Any
@@ -152,30 +162,33 @@ class Task:
     keep: bool = False
     clock: Clock | None = None
     f0: Tensor | None = None
+    events: tuple[EventRule, ...] = ()
+    max_events: int = 0
 
-    def demand(self, *, derivatives: int, limit: Any, begin: Any, rows: Tensor | None = None) -> Demand:
+    def demand(self, *, derivatives: int, limit: Any, origin: Any) -> Demand:
         """Return what every step is asked for; without an error to weigh against, equations are solved to rounding.
 
         Arguments:
             derivatives: how often the step's end will be differentiated.
             limit: beyond which time the field must not be called.
-            begin: the last knot that the march had reached when the step began, as in `Ties`.
-            rows: the rows that take the step, or None for all.
+            origin: before which time it must not be called.
         """
         tolerances = self.tolerances if self.controller.adaptive else None
-        return Demand(self.layout.batch_dims, tolerances, derivatives, limit, self._knot(begin, rows))
+        return Demand(self.layout.batch_dims, tolerances, derivatives, limit, origin)
 
-    def _knot(self, place: Any, rows: Tensor | None) -> Any:
-        """Return the time of the start, 0, or of a forced stop, from 1 on: a number, or one entry per row."""
-        if not isinstance(place, Tensor):
-            return (self.t0, *self.stops, self.t1)[place]
-        start = self.t0 if rows is None else self.t0[rows]
-        assert isinstance(self.stops, Tensor)
-        if not self.stops.shape[1]:
-            return start
-        stops = self.stops if rows is None else self.stops[rows]
-        stop = stops.gather(1, (place - 1).clamp(0, stops.shape[1] - 1)[:, None]).squeeze(1)
-        return torch.where(place == 0, start, stop)
+
+class Landed(NamedTuple):
+    """What a step ends on, by the indices of events.
+
+    Attributes:
+        driver: the event whose function is zero at the end of the step.
+        events: all that happen there, in the order in which they are told and jump; none where there were too many.
+        ended: whether the row ends there.
+    """
+
+    driver: int
+    events: tuple[int, ...]
+    ended: bool
 
 
 class StepRecord(NamedTuple):
@@ -189,9 +202,12 @@ class StepRecord(NamedTuple):
         ties: how the step's times depend on those of the solve.
         history: what the step began with and could not derive, or None where it derived everything.
         fresh: the mask of rows that derived everything where others did not, or None where all are alike.
-        limit: beyond which time the step did not call the field: a number, or one entry per row.
+        limit, origin: beyond and before which time the step did not call the field: numbers, or one entry per row.
         live: the mask of rows that had not failed, or None for all.
         rows: the indices of the rows that took this step, or None for all (independent steps).
+        landed: the event on which the step ends, or None.
+        event: zeros, one per row, that stand for the event after which the row's step began and move with it; True
+            where they have been handed over to autograd, None where no row has had an event.
     """
 
     term: Any
@@ -203,9 +219,12 @@ class StepRecord(NamedTuple):
     ties: Ties
     history: tuple[Tensor, ...] | None
     limit: Any
+    origin: Any
     live: Tensor | None = None
     rows: Tensor | None = None
     fresh: Tensor | None = None
+    landed: Landed | None = None
+    event: Any = None
 
 
 @dataclass(kw_only=True)

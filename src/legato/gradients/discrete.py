@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..engines.task import Clock, March, Task
+from ..engines.task import Clock, March, StepRecord, Task
 from .capture import RefuseUnknown
 
 __all__ = ["Inputs", "attach_discrete"]
@@ -38,7 +38,7 @@ def attach_discrete(engine: Any, task: Task, march: March, inputs: Inputs) -> li
         inputs: what to differentiate by.
     """
     held = _Held(engine, task, march, inputs.field)
-    clock = () if inputs.clock is None else tuple(inputs.clock)
+    clock = () if inputs.clock is None else tuple(inputs.clock[:4])
     results = _Discrete.apply(held, inputs.y0, *inputs.field, *clock)
     return list(results[: held.count])
 
@@ -54,13 +54,16 @@ class _Held:
         self.engine, self.task, self.march = engine, replace(task, y0=task.y0.detach(), f0=None), march
         self.originals = originals
         self.values = march.values
-        parts = [(record.y0, *(record.history or ())) for record in march.record]
+        parts = [(record.y0, *(record.history or ()), *_event(record)) for record in march.record]
         # A slope that several steps remember is one tensor, and so one output of the function.
         own = {id(part): part for group in parts for part in group}
         self.states: list[Any] = list(own.values())
         order = {key: place for place, key in enumerate(own)}
         self.places = [[order[id(part)] for part in group] for group in parts]
-        march.record = [record._replace(y0=None, history=None) for record in march.record]
+        march.record = [
+            record._replace(y0=None, history=None, event=None if record.event is None else True)
+            for record in march.record
+        ]
         march.values = []
         self.count = len(self.values)
         self.device_type = task.y0.device.type
@@ -124,6 +127,10 @@ class _Discrete(torch.autograd.Function):
                 check=RefuseUnknown(fields),
             )
         return (None, found.y0, *found.inputs, *(found.clock or ()))
+
+
+def _event(record: StepRecord) -> tuple[Tensor, ...]:
+    return () if record.event is None else (record.event,)
 
 
 def _drop_missing(cotangent: Tensor | None, value: Tensor) -> Tensor | None:

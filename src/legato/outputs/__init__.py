@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from .rows import RowDense, RowSteps, RowTimes
+from .events import EventStates, EventTimes, moved_root
+from .rows import Fired, RowDense, RowStep, RowSteps, RowTimes
 from .shared import DenseSteps, EveryStep, SaveTimes, swapped_reading
 
-__all__ = ["DenseSteps", "EveryStep", "RowDense", "RowSteps", "RowTimes", "SaveTimes", "swapped_reading"]
+__all__ = [
+    "DenseSteps",
+    "EventStates",
+    "EventTimes",
+    "EveryStep",
+    "Fired",
+    "RowDense",
+    "RowStep",
+    "RowSteps",
+    "RowTimes",
+    "SaveTimes",
+    "moved_root",
+    "swapped_reading",
+]

@@ -11,7 +11,23 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["RowDense", "RowSlots", "RowStep", "RowSteps", "RowTimes"]
+__all__ = ["Fired", "RowDense", "RowSlots", "RowStep", "RowSteps", "RowTimes"]
+
+
+class Fired(NamedTuple):
+    """Events that happened within steps, in the order of rows, and of each row's times.
+
+    Attributes:
+        rows: where their rows lie among the active ones.
+        thetas: where in the steps they happened.
+        events: which they are.
+        ends: whether the step ends there.
+    """
+
+    rows: Tensor
+    thetas: Tensor
+    events: Tensor
+    ends: Tensor
 
 
 class RowStep(NamedTuple):
@@ -23,6 +39,8 @@ class RowStep(NamedTuple):
         rows: the active rows, as indices into the whole batch.
         accept: which of them were accepted.
         t0, t1, dt: where the active rows' steps began and ended, and the signed sizes, float64.
+        fired: what happened within the accepted steps, or None.
+        ended: which of the active rows end here at a terminal event, or None.
     """
 
     step: Any
@@ -32,13 +50,15 @@ class RowStep(NamedTuple):
     t0: Tensor
     t1: Tensor
     dt: Tensor
+    fired: Fired | None = None
+    ended: Tensor | None = None
 
 
 class RowSlots(NamedTuple):
     """Places in a result: `places[m]` of row `rows[m]`, filled by the accepted row at `positions[m]` at `thetas[m]`.
 
     `thetas` is None where the step's own end or its polynomial is meant; `ends` marks the pairs that are the step's
-    end.
+    end. In a table of events, `events` says which each is.
     """
 
     places: Tensor
@@ -46,6 +66,7 @@ class RowSlots(NamedTuple):
     positions: Tensor
     thetas: Tensor | None = None
     ends: Tensor | None = None
+    events: Tensor | None = None
 
 
 class RowTimes:
@@ -57,13 +78,22 @@ class RowTimes:
         sign: the direction of each row, 1 or -1.
         landed: whether steps are made to end on them, so that they move as those steps' ends do.
         reading: what is kept of the states instead of them, a term that gives packed readings; None keeps the states.
+        span: whether the one time of each row stands for its end, wherever a terminal event puts it.
     """
 
     reading: Any = None
 
     def __init__(
-        self, times: Tensor, counts: Tensor, sign: Tensor, *, landed: bool = False, reading: Any = None
+        self,
+        times: Tensor,
+        counts: Tensor,
+        sign: Tensor,
+        *,
+        landed: bool = False,
+        reading: Any = None,
+        span: bool = False,
     ) -> None:
+        self.span = span
         self._moments, times = times, times.detach()
         self.times, self.counts, self.landed, self.reading = times, counts, landed, reading
         signed = times * sign[:, None]
@@ -93,6 +123,8 @@ class RowTimes:
     def after(self, taken: RowStep, times: Tensor | None = None) -> RowSlots | None:
         """Keep the values at the save times in `(t0, t1]` of the accepted rows."""
         reached = torch.searchsorted(self._active, (taken.t1 * self._sign)[:, None], right=True).squeeze(1)
+        ended = taken.ended if self.span else None
+        reached = reached if ended is None else torch.where(ended, 1, reached)
         reached = torch.where(taken.accept, reached, self._next)
         active, places = _expand(self._next, reached)
         self._next = reached
@@ -104,7 +136,7 @@ class RowTimes:
             taken.rows[active],
             (taken.accept.cumsum(0) - 1)[active],
             (when - taken.t0[active]) / taken.dt[active],
-            when == taken.t1[active],
+            when == taken.t1[active] if ended is None else (when == taken.t1[active]) | ended[active],
         )
         self._keep(self.emit(taken.step, slots, times, index=taken.chosen), slots)
         return slots
@@ -230,7 +262,9 @@ class RowSteps(RowTimes):
         """Return which of the accepted rows' steps are to be kept, counting them."""
         self._taken = self._taken + taken.accept
         due = self._taken % self._every == 0
-        return taken.accept & (due if self._ends is None else due | (taken.t1 == self._ends))
+        last = None if self._ends is None else taken.t1 == self._ends
+        last = taken.ended if last is None else last if taken.ended is None else last | taken.ended
+        return taken.accept & (due if last is None else due | last)
 
     def _emission(self, step: Any) -> Tensor:
         end: Tensor = step.y1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .events import Event
 from .front_door import solve
 
-__all__ = ["solve"]
+__all__ = ["Event", "solve"]

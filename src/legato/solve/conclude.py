@@ -12,7 +12,8 @@ from ..core.packing import Layout
 from ..core.status import Status
 from ..engines import March, Task
 from ..paths import DensePath, RowsDensePath
-from ..solution import Solution, Stats, diagnosis
+from ..solution import Events, Solution, Stats, diagnosis
+from .events import told_events
 from .request import Request
 from .running import Outcome
 
@@ -62,6 +63,7 @@ def conclude(request: Request, task: Task, outcome: Outcome, *, on_failure: str,
             outcome.gradient,
         ),
         mask=mask,
+        events=_events(request, task, values) if request.events else None,
         _layout=layout,
         _state_layout=request.layout,
         _packed_ys=main,
@@ -114,6 +116,18 @@ def _solution_times(request: Request, task: Task, values: list[Tensor]) -> tuple
     return save, ~save.isnan().t().reshape(save.shape[1], *request.layout.batch_shape)
 
 
+def _events(request: Request, task: Task, values: list[Tensor]) -> Events:
+    """Return the events in the user's structure."""
+    layout = request.layout
+
+    def states(table: Tensor) -> Any:
+        shaped = table.reshape(len(table), *layout.batch_shape, *table.shape[2:]).to(layout.dtype)
+        return layout.unpack(shaped, leading=1)
+
+    tables = values[-2:] if task.y0.numel() else [task.y0.new_zeros(0, len(task.y0)).double(), task.y0[None][:0]]
+    return told_events(task.outputs[-2], tables, states, layout.batch_shape)
+
+
 def _path(request: Request, task: Task, values: list[Tensor]) -> DensePath | RowsDensePath:
     steps = task.outputs[1]
     if request.independent:
@@ -127,5 +141,10 @@ def _path(request: Request, task: Task, values: list[Tensor]) -> DensePath | Row
     else:
         knots, coefficients = torch.tensor(steps.step_ends, dtype=torch.float64, device=task.y0.device), values[1]
     if task.clock is not None and torch.is_grad_enabled():
-        knots = task.clock.moving(knots)
+        landings = None
+        if request.events:
+            stopping = torch.tensor([rule.stopping for rule in request.events], device=knots.device)
+            which = task.outputs[-2].which(len(knots))
+            landings = torch.where((which >= 0) & stopping[which], values[-2], torch.nan).t()
+        knots = task.clock.moving(knots, landings)
     return RowsDensePath(knots, coefficients) if request.independent else DensePath(knots, coefficients)

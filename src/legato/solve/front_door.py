@@ -22,6 +22,7 @@ from ..solution import Solution
 from ..terms import ODETerm
 from .choices import choose_engine, choose_method, choose_tolerances
 from .conclude import conclude
+from .events import read_events
 from .request import Request
 from .running import run
 from .times import read_times
@@ -57,6 +58,8 @@ def solve(
     save_every: int = 1,
     dense: bool = False,
     clip: bool = False,
+    events: Any = (),
+    max_events: int = 1000,
     batch_dims: int | None = None,
     args_batched: Any = False,
     time_dtype: torch.dtype | None = None,
@@ -99,6 +102,10 @@ def solve(
         save_every: with "steps", keep every so many steps of each sample, and its last.
         dense: keep the steps' polynomials, so that the solution can be called at any time.
         clip: let a step of every sample end on each of its times in `t`, so that no value is interpolated.
+        events: a `legato.Event`, a function at whose zeros a sample ends, or several of them; every sample meets its
+            own, so its steps are its own. See `Solution.events`. Over a span the end row of a sample that ended at an
+            event is its state there; a grid holds NaN after it.
+        max_events: the greatest number of events of a sample.
         batch_dims: the leading axes that index samples; None is 0 for 0-d and 1-D states, else 1.
         args_batched: which leaves of `args` have a row per sample: one boolean, or a structure like `args`.
         time_dtype: the dtype of the field's time, where the state's is too coarse.
@@ -129,8 +136,10 @@ def solve(
     packed = _initial_state(y0, layout)
     plan = read_times(t, rows=layout.rows, device=packed.device)
     chosen = choose_engine(engine)
-    alone = _solves_alone(chosen, solver=solver, controller=controller, norm=norm, force_dt_min=force_dt_min, clip=clip)
-    independent = _independent(steps, plan.per_sample or alone)
+    alone = _solves_alone(
+        chosen, solver=solver, controller=controller, norm=norm, force_dt_min=force_dt_min, clip=clip, events=events
+    )
+    independent = _independent(steps, plan.per_sample or alone, events=events, rows=layout.rows)
     method = choose_method(
         solver,
         controller,
@@ -144,8 +153,9 @@ def solve(
         stops=stops,
         jumps=jumps,
     )
+    term = _term(field, layout, packed, args=args, args_batched=args_batched, time_dtype=time_dtype)
     request = Request(
-        term=_term(field, layout, packed, args=args, args_batched=args_batched, time_dtype=time_dtype),
+        term=term,
         layout=layout,
         plan=plan,
         method=method,
@@ -155,6 +165,8 @@ def solve(
         save_every=save_every,
         dense=dense,
         clip=clip,
+        events=read_events(events, term, max_events=max_events),
+        max_events=max_events,
     )
     task = request.rows_task(packed) if independent else request.shared_task(packed)
     outcome = run(task, request, gradient=gradient, engine=chosen)
@@ -185,14 +197,20 @@ def _solves_alone(engine: Any, **given: Any) -> bool:
     return True
 
 
-def _independent(steps: str | None, per_sample: bool) -> bool:
+def _independent(steps: str | None, per_sample: bool, *, events: Any, rows: int) -> bool:
     """Return whether every sample marches for itself."""
+    watched = not isinstance(events, Sequence) or len(events) > 0
+    if steps == "shared" and watched and rows != 1:
+        raise InputError(
+            "events happen in every sample at its own time, so that shared steps cannot end on them; leave steps= out, "
+            "or pass batch_dims=0 to solve the whole batch as one sample"
+        )
     if steps == "shared" and per_sample:
         raise InputError(
             "samples with their own times, and engines that solve each by itself, need steps='independent'; leave "
             "steps= out"
         )
-    return per_sample or steps == "independent"
+    return per_sample or watched or steps == "independent"
 
 
 def _term(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -51,7 +52,7 @@ def run(task: Task, request: Request, *, gradient: str, engine: Any) -> Outcome:
         outcome = Outcome(march, march.values, "direct", checks)
     else:
         outcome = _run_discrete(ready, request, pure=gradient == "discrete", engine=engine, checks=checks)
-    if task.clock is not None and torch.is_grad_enabled() and request.save != "steps":
+    if task.clock is not None and torch.is_grad_enabled() and request.save != "steps" and request.plan.gradient:
         _move_start(outcome.values, ready, request, task.clock)
     return outcome
 
@@ -77,7 +78,7 @@ def _move_start(values: list[Tensor], task: Task, request: Request, clock: Clock
 def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, checks: int) -> Outcome:
     """March without a graph, watching what the field uses, and attach the transpose where anything wants it."""
     field, grad, term = request.field, torch.is_grad_enabled(), task.term
-    users = (field, request.save) if callable(request.save) else (field,)
+    users = [field, *([request.save] if callable(request.save) else []), *request.functions]
     known = [tensor for user in users for tensor in (*leaf_parameters(user), *_SEEN.used(user))]
     known += _tensors_of(request.term.args)
     watch = Captured(known)
@@ -93,22 +94,66 @@ def _run_discrete(task: Task, request: Request, *, pure: bool, engine: Any, chec
             _PURE.add(field)
         if grad:
             _refuse_gradient(engine, task, [*known, *watch.tensors])
-        wanted = task.y0.requires_grad or task.clock is not None or bool(known) or bool(watch.found) or whole
+        by_times = _moving_times(task)
+        wanted = task.y0.requires_grad or by_times or bool(known) or bool(watch.found) or whole
         ready = replace(bare, f0=f0 if first is term else None, keep=grad and wanted)
         term.counter.calls = 1
-        with watch if whole else nullcontext():
-            march = engine.march(ready)
-    for user in users if grad else ():
+        with _watched(ready, watch) if whole else nullcontext(ready) as watched:
+            march = engine.march(watched)
+    for user in _called(request, users) if grad else ():
         _SEEN.add(user, watch.tensors)
     if grad:
         _refuse_gradient(engine, task, watch.tensors)
     found = {id(tensor): tensor for tensor in (*known, *watch.tensors) if tensor.requires_grad}
     inputs = Inputs(task.y0, tuple(found.values()), task.clock)
-    if not (ready.keep and (found or task.y0.requires_grad or task.clock is not None)):
+    if not (ready.keep and (found or task.y0.requires_grad or by_times)):
         march.record = []
         return Outcome(march, march.values, "none", checks + again)
     values = attach_discrete(engine, ready, march, inputs)
     return Outcome(march, values, "discrete", checks + again)
+
+
+class _Watched:
+    """A function of the user's, called under a mode for as long as there is one."""
+
+    def __init__(self, function: Any, watch: Captured) -> None:
+        self.function = function
+        self.watch: Captured | None = watch
+
+    def __call__(self, *given: Any) -> Any:
+        with nullcontext() if self.watch is None else self.watch:
+            return self.function(*given)
+
+
+@contextmanager
+def _watched(task: Task, watch: Captured) -> Iterator[Task]:
+    """Give a task whose functions are watched while they are called, and nothing else, until the context ends."""
+    made: list[_Watched] = []
+    main = task.outputs[0]
+
+    def change(term: Any) -> Any:
+        made.append(_Watched(term.function, watch))
+        return term.with_function(made[-1])
+
+    if getattr(main, "reading", None) is not None:
+        main.reading = change(main.reading)
+    try:
+        yield replace(task, term=change(task.term), events=tuple(rule.each(change) for rule in task.events))
+    finally:
+        for function in made:
+            function.watch = None
+
+
+def _moving_times(task: Task) -> bool:
+    """Whether a gradient with respect to the times is wanted."""
+    return task.clock is not None and any(part.requires_grad for part in task.clock[:4])
+
+
+def _called(request: Request, functions: list[Any]) -> list[Any]:
+    """Return those that were called: what a jump that never happened uses is not known yet."""
+    terms = [rule.jump for rule in request.events if rule.jump is not None]
+    idle = [function for function, term in zip(request.jumps, terms, strict=True) if not term.calls]
+    return [each for each in functions if not any(each is other for other in idle)]
 
 
 def _refuse_gradient(engine: Any, task: Task, used: list[Tensor]) -> None:
@@ -122,7 +167,7 @@ def _refuse_gradient(engine: Any, task: Task, used: list[Tensor]) -> None:
     if hasattr(engine, "reverse"):
         return
     names = ["the initial state"] if task.y0.requires_grad else []
-    names += ["the times"] if task.clock is not None else []
+    names += ["the times"] if _moving_times(task) else []
     names += [f"a tensor of shape {tuple(each.shape)} that the field uses" for each in used if each.requires_grad][:1]
     if names:
         raise GradientError(

@@ -23,6 +23,7 @@ class TimePlan(NamedTuple):
         save: the times to keep, float64: `(T,)`, or `(rows, T)` padded with NaN at the end.
         counts: `(rows,)`, how many of `save` are times; None where the samples share them.
         gradient: whether the user's times require a gradient.
+        span: whether only the end is kept, wherever it comes to lie.
     """
 
     per_sample: bool
@@ -31,6 +32,7 @@ class TimePlan(NamedTuple):
     save: Tensor
     counts: Tensor | None
     gradient: bool
+    span: bool = False
 
     def expanded(self, rows: int) -> TimePlan:
         """Return the plan with every sample given the shared times."""
@@ -38,7 +40,13 @@ class TimePlan(NamedTuple):
             return self
         count = torch.full((rows,), len(self.save), dtype=torch.int64, device=self.save.device)
         return TimePlan(
-            True, self.t0.expand(rows), self.t1.expand(rows), self.save.expand(rows, -1), count, self.gradient
+            True,
+            self.t0.expand(rows),
+            self.t1.expand(rows),
+            self.save.expand(rows, -1),
+            count,
+            self.gradient,
+            self.span,
         )
 
 
@@ -80,20 +88,21 @@ def _span(t: tuple, rows: int, device: torch.device) -> TimePlan:
         )
     if all(type(part) in (int, float) and math.isfinite(part) for part in t):
         ends = torch.tensor(t, dtype=torch.float64, device=device)
-        return TimePlan(False, ends[0], ends[1], ends[1:], None, False)
+        return TimePlan(False, ends[0], ends[1], ends[1:], None, False, True)
     t0, t1 = (_as_times(part, device) for part in t)
     if t0.dim() > 1 or t1.dim() > 1:
         raise InputError("the ends of a span are numbers or tensors of one entry per sample")
     gradient = t0.requires_grad or t1.requires_grad
     if t0.dim() == 0 and t1.dim() == 0:
         _check(torch.stack([t0.detach(), t1.detach()])[None])
-        return TimePlan(False, t0, t1, t1[None], None, gradient)
+        return TimePlan(False, t0, t1, t1[None], None, gradient, True)
     for end in (t0, t1):
         if end.dim() == 1 and len(end) != rows:
             raise InputError(f"an end of the span has {len(end)} entries for {rows} samples")
     t0, t1 = t0.expand(rows), t1.expand(rows)
     _check(torch.stack([t0.detach(), t1.detach()], dim=1))
-    return TimePlan(True, t0, t1, t1[:, None], torch.ones(rows, dtype=torch.int64, device=device), gradient)
+    count = torch.ones(rows, dtype=torch.int64, device=device)
+    return TimePlan(True, t0, t1, t1[:, None], count, gradient, True)
 
 
 def _ragged(parts: Sequence[Tensor], rows: int, device: torch.device) -> TimePlan:

@@ -120,6 +120,10 @@ class ODETerm:
         leaves, rebuild = flatten(self.args)
         return self._with(args=rebuild([copies.get(id(leaf), leaf) for leaf in leaves]))
 
+    def with_function(self, function: Callable[..., Any]) -> Self:
+        """Return the term with another field in the place of the user's."""
+        return self._with(function=function)
+
     def vmapped(self) -> Self:
         """Return the same term, run one sample at a time under `vmap`."""
         return self._with(per_sample=True)

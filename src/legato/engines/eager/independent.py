@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from ...core.status import Status
-from ...outputs.rows import RowStep
+from ...outputs.rows import Fired, RowStep
 from ...solvers.demand import Carry
 from ...solvers.sums import TensorSums
 from ..first_step import first_step
 from ..task import March, StepRecord, Task, Ties
 from .budget import Budget
 from .clock import beside_rows, row_resolution
+from .events import EventWatch, Look
 
 __all__ = ["IndependentMarch"]
 
@@ -55,6 +56,10 @@ class IndependentMarch:
         self.after_jump = self._is_jump(task.t0)
         self.knot = torch.zeros(count, dtype=torch.int64, device=device)
         self.record: list[StepRecord] = []
+        self.origin = task.t0
+        self.clock = task.clock if graph else None
+        if self.clock is not None and task.events:
+            self.clock = self.clock._replace(event=torch.zeros_like(task.t0))
         self.budget = Budget(task.limits)
         self.march = March(
             values=[],
@@ -71,6 +76,7 @@ class IndependentMarch:
         """Do what comes before the first attempt."""
         task = self.task
         self.march.initial = tuple(output.start(task.t0, task.y0) for output in task.outputs)
+        self.watch = EventWatch(self) if task.events else None
         self._leave(task.t0 == task.t1, Status.SUCCESS)
         self._leave(self._unresolvable(), Status.TIME_RESOLUTION)
         if len(self.rows):
@@ -124,25 +130,43 @@ class IndependentMarch:
         self.attempts += 1
         self.march.steps[self.rows] += 1
         self.march.accepted[self.rows] += accept
-        index = None if bool(accept.all()) else accept.nonzero().squeeze(1)
+        smaller = ~at_floor if task.controller.adaptive else torch.zeros_like(at_floor)
+        look = None if self.watch is None else self.watch.look(step, accept, dt, smaller=smaller)
+        stay = accept if look is None else look.stay
+        index = None if bool(stay.all()) else stay.nonzero().squeeze(1)
         self.march.evaluations[self.rows] += task.term.calls - calls
         calls = task.term.calls
         part, derived = self.graph and index is not None, self.carry is None
         if part and index is not None and len(index):
             step = self._again(index, dt, ties, target)
-        self._advance(step, accept=accept, index=index, end=end, dt=dt, ties=ties, limit=target)
+        fired = None if look is None else look.fired
+        self._advance(step, accept=stay, index=index, end=end, dt=dt, ties=ties, limit=target, fired=fired)
         self.march.evaluations[self.rows[index] if part else self.rows] += task.term.calls - calls
         self.memory = verdict.memory
         if task.controller.adaptive:
             factor = torch.as_tensor(verdict.factor)
             kept = torch.where(lands & accept, size, 0.0)
             self.size = torch.maximum(dt.abs() * factor, kept)
-        self.knot = torch.where(accept & lands, knot, self.knot)
+        self.knot = torch.where(stay & lands, knot, self.knot)
+        self.origin = torch.where(stay & lands, end, self.origin)
         jumped = lands & self._is_jump(end)
-        self.after_jump = torch.where(accept, jumped, self.after_jump)
-        self.fresh = torch.where(accept, jumped, self.fresh)
-        self.stale = torch.where(accept, jumped, part and derived)
-        self._settle(accept, error, at_floor=at_floor, done=accept & to_the_end)
+        self.after_jump = torch.where(stay, jumped, self.after_jump)
+        self.fresh = torch.where(stay, jumped, self.fresh)
+        self.stale = torch.where(stay, jumped, part and derived)
+        codes = torch.where(stay & to_the_end, int(Status.SUCCESS), int(Status.RUNNING))
+        if self.watch is not None and look is not None and not bool(stay.equal(accept)):
+            codes = codes + self._land(self.watch, look, limit=target, dt=dt)
+        self._settle(accept, error, at_floor=at_floor, codes=codes)
+
+    def _land(self, watch: EventWatch, look: Look, *, limit: Tensor, dt: Tensor) -> Tensor:
+        """Let rows land on their events; return a `Status` for each active row that ends there, else 0."""
+        calls = self.task.term.calls
+        codes, lost = watch.land(look, limit=limit)
+        self.march.evaluations[self.rows[look.index]] += self.task.term.calls - calls
+        if bool(lost.any()):
+            self.march.accepted[self.rows] -= lost.to(torch.int64)
+            self.size = torch.where(lost, dt.abs() / 2, self.size)
+        return codes
 
     def _step(self, end: Tensor, dt: Tensor, lands: Tensor, ties: Ties, limit: Tensor) -> Any:
         """Return the attempted step of the active rows."""
@@ -150,11 +174,11 @@ class IndependentMarch:
         begin = self._begin()
         finish = torch.where(lands & self._is_jump(end), beside_rows(end, self.t, self.term.time_dtype), end)
         self.field_times = begin, finish
-        if self.graph and task.clock is not None:
-            begin, finish, dt = task.clock.step(ties, begin, finish, dt, rows=None if self.all_active else self.rows)
+        if self.clock is not None:
+            begin, finish, dt = self.clock.step(ties, begin, finish, dt, rows=None if self.all_active else self.rows)
         sums = TensorSums(self.y, self.term.time_dtype)
-        self.carry = self._begun(begin)
-        demand = task.demand(derivatives=self.derivatives, limit=limit, begin=self.knot, rows=self.rows)
+        self.carry = self.begun = self._begun(begin)
+        demand = task.demand(derivatives=self.derivatives, limit=limit, origin=self.origin)
         step = task.solver.step(self.term, begin, finish, self.y, self.carry, dt=dt, sums=sums, demand=demand)
         if task.solver.adaptive:
             step.complete()
@@ -162,17 +186,33 @@ class IndependentMarch:
 
     def _again(self, index: Tensor, dt: Tensor, ties: Ties, limit: Tensor) -> Any:
         """Take the step again on the accepted rows alone, so that no gradient passes through a rejected one."""
-        task = self.task
         begin, finish = (value[index] for value in self.field_times)
-        size, y0 = dt[index], self.y[index]
-        if task.clock is not None:
-            begin, finish, size = task.clock.step(
-                Ties(*(mask[index] for mask in ties)), begin, finish, size, rows=self.rows[index]
-            )
+        return self._step_of(index, begin, finish, dt[index], limit, ties=Ties(*(mask[index] for mask in ties)))
+
+    def part_step(self, index: Tensor, end: Tensor, limit: Tensor, *, shift: Tensor | None = None) -> Any:
+        """Take a step of some active rows that ends at times of their own, `shift` later."""
+        begin, ties = self.field_times[0][index], Ties(self.knot[index], torch.full_like(index, -1))
+        return self._step_of(index, begin, end, end - self.t[index], limit, ties=ties, shift=shift)
+
+    def _step_of(
+        self,
+        index: Tensor,
+        begin: Tensor,
+        finish: Tensor,
+        size: Tensor,
+        limit: Tensor,
+        *,
+        ties: Ties,
+        shift: Tensor | None = None,
+    ) -> Any:
+        task, y0 = self.task, self.y[index]
+        if self.clock is not None:
+            begin, finish, size = self.clock.step(ties, begin, finish, size, rows=self.rows[index])
+        if shift is not None:
+            finish, size = finish + shift, size + shift
         part = self.term.rows(index)
         sums = TensorSums(y0, self.term.time_dtype)
-        begun = {"begin": self.knot[index], "rows": self.rows[index]}
-        demand = task.demand(derivatives=self.derivatives, limit=limit[index], **begun)
+        demand = task.demand(derivatives=self.derivatives, limit=limit[index], origin=self.origin[index])
         return task.solver.step(part, begin, finish, y0, self._history(index), dt=size, sums=sums, demand=demand)
 
     def _begun(self, begin: Tensor) -> Carry:
@@ -188,10 +228,10 @@ class IndependentMarch:
         return tuple(_choose(self.stale, new, old) for new, old in zip(anew, self.carry, strict=False))
 
     def _history(self, index: Tensor | None) -> Carry:
-        """Return the part of the carry that cannot be derived, of some rows or of all; None where there is none."""
-        if self.carry is None or not self.task.solver.history:
+        """Return the part that cannot be derived of what the attempt began with; None where there is none."""
+        if self.begun is None or not self.task.solver.history:
             return None
-        parts = self.carry[: self.task.solver.history]
+        parts = self.begun[: self.task.solver.history]
         return parts if index is None else tuple(part[index] for part in parts)
 
     def _advance(
@@ -204,14 +244,13 @@ class IndependentMarch:
         dt: Tensor,
         ties: Ties,
         limit: Tensor,
+        fired: Fired | None,
     ) -> None:
         """Hand the accepted rows to the outputs and the record, and move them on; `index` is None where all are."""
         task = self.task
         part = self.graph and index is not None
         if index is None or len(index):
-            taken = RowStep(step, None if part else index, self.rows, accept, self.t, end, dt)
-            times = task.clock.times if self.graph and task.clock is not None else None
-            slots = tuple(output.after(taken, times) for output in task.outputs)
+            slots = self.tell(RowStep(step, None if part else index, self.rows, accept, self.t, end, dt, fired))
             if task.keep:
                 self._record(slots, index, dt, ties, limit)
         if index is None:
@@ -224,6 +263,36 @@ class IndependentMarch:
             self.y = _choose(accept, step.y1, self.y)
             self.carry = self._chosen(step, accept) if len(index) else step.retry
         self.t = torch.where(accept, end, self.t)
+
+    def tell(self, taken: RowStep) -> tuple:
+        """Hand a step to the outputs; return what each kept of it."""
+        times = None if self.clock is None else self.clock.times
+        return tuple(output.after(taken, times) for output in self.task.outputs)
+
+    def move(self, index: Tensor, end: Tensor, state: Tensor, *, when: Tensor, restart: bool) -> None:
+        """Move some active rows past an event.
+
+        Arguments:
+            index: where they lie among the active rows.
+            end: the time of the event.
+            state: the state after it.
+            when: its time as it moves where autograd records.
+            restart: whether they go on, and begin anew with whatever the others carry.
+        """
+        self.t, self.y = self.t.index_copy(0, index, end), self.y.index_copy(0, index, state)
+        self.knot, self.origin = (
+            self.knot.index_fill(0, index, self.stops.shape[1] + 2),
+            self.origin.index_copy(0, index, end),
+        )
+        self.after_jump = self.after_jump.index_copy(0, index, self._is_jump(end))
+        self.fresh, self.stale = self.fresh.index_fill(0, index, True), self.stale.index_fill(0, index, True)
+        if self.clock is not None and self.clock.event is not None:
+            event = self.clock.event.index_copy(0, self.rows[index], when - when.detach())
+            self.clock = self.clock._replace(event=event)
+        if restart and self.carry is not None and not self.task.solver.history:
+            fresh = self.task.solver.start(self.term.rows(index), self._column(when), state)
+            parts = zip(self.carry, fresh, strict=False)
+            self.carry = tuple(old.index_copy(0, index, new) for old, new in parts)
 
     def _chosen(self, step: Any, accept: Tensor) -> Carry:
         """Return what the accepted rows hand on and the others begin again with; what only some have is derived."""
@@ -247,29 +316,39 @@ class IndependentMarch:
         """Keep what the transpose of the accepted rows' step needs."""
         begin, finish = self.field_times
         rows = None if index is None and self.all_active else self.rows
-        parts: tuple = (begin, finish, dt, self.y, limit, rows, *ties)
+        parts: tuple = (begin, finish, dt, self.y, limit, self.origin, rows, *ties)
         if index is not None:
             parts = tuple(None if part is None else part[index] for part in parts)
-        t0, t1, size, y0, limit, rows, *masks = parts
+        t0, t1, size, y0, limit, origin, rows, *masks = parts
+        history, mixed = self.remembered(index)
+        term, ties = self.task.term, Ties(*masks)
+        record = StepRecord(term, t0, t1, size, y0, slots, ties, history, limit, origin, rows=rows, fresh=mixed)
+        self.keep(record)
+
+    def remembered(self, index: Tensor | None) -> tuple[Carry, Tensor | None]:
+        """Return the history with which some rows began their step, or all, and which of them derived it instead."""
         fresh = self.fresh if index is None else self.fresh[index]
         history = None if bool(fresh.all()) else self._history(index)
-        mixed = fresh if history and bool(fresh.any()) else None
-        term, ties = self.task.term, Ties(*masks)
-        self.record.append(StepRecord(term, t0, t1, size, y0, slots, ties, history, limit, rows=rows, fresh=mixed))
+        return history, fresh if history and bool(fresh.any()) else None
 
-    def _settle(self, accept: Tensor, error: Tensor, *, at_floor: Tensor, done: Tensor) -> None:
-        """Let the rows leave that are done or beyond help."""
+    def keep(self, record: StepRecord) -> None:
+        """Add a step to the record, marked where some of its rows have had an event."""
+        if self.watch is not None and self.watch.landed:
+            record = record._replace(event=torch.zeros_like(record.dt))
+        self.record.append(record)
+
+    def _settle(self, accept: Tensor, error: Tensor, *, at_floor: Tensor, codes: Tensor) -> None:
+        """Let the rows leave that are done, by their status in `codes`, or beyond help."""
         self.failures = torch.where(accept | error.isfinite(), 0, self.failures + 1)
         nonfinite = ~error.isfinite() & (at_floor | (self.failures >= _NONFINITE_ATTEMPTS))
         if not self.task.controller.adaptive:
             nonfinite = ~error.isfinite()
         stuck = ~accept & error.isfinite() & at_floor
-        leaving = done | nonfinite | stuck
+        leaving = (codes > 0) | nonfinite | stuck
         if not bool(leaving.any()):
             return
         coarse = self.term.time_dtype != torch.float64 and self.task.limits.dt_min is None
-        code = torch.full_like(self.rows, int(Status.SUCCESS))
-        code = torch.where(stuck, int(Status.TIME_RESOLUTION if coarse else Status.DT_MIN), code)
+        code = torch.where(stuck, int(Status.TIME_RESOLUTION if coarse else Status.DT_MIN), codes)
         code = torch.where(nonfinite, int(Status.NONFINITE), code)
         if self.unsolved is not None:
             code = torch.where(nonfinite & self.unsolved, int(Status.NEWTON_DIVERGED), code)
@@ -292,13 +371,15 @@ class IndependentMarch:
         self.t, self.y, self.sign = self.t[index], self.y[index], self.sign[index]
         self.failures, self.after_jump = self.failures[index], self.after_jump[index]
         self.knot, self.stops = self.knot[index], self.stops[index]
-        self.fresh, self.stale = self.fresh[index], self.stale[index]
+        self.fresh, self.stale, self.origin = self.fresh[index], self.stale[index], self.origin[index]
         self.carry = None if self.carry is None else tuple(part[index] for part in self.carry)
         if hasattr(self, "memory"):
             self.memory = tuple(part[index] for part in self.memory)
             self.size = self.size[index]
         for output in self.task.outputs:
             output.select(kept)
+        if self.watch is not None:
+            self.watch.select(index)
         if len(index):
             self.term = self.task.term.rows(self.rows)
 

@@ -25,6 +25,7 @@ from ...core.errors import GradientError
 from ...outputs import swapped_reading
 from ...solvers.sums import ChainSums, TensorSums
 from ..task import Clock, March, StepRecord, Task
+from .events import moved_landing
 from .swapped import Swapped
 
 __all__ = ["Cotangents", "reverse"]
@@ -72,9 +73,10 @@ def reverse(
     sweep.begin(task.y0, march)
     for place in reversed(range(len(march.record))):
         record, (state, *history) = march.record[place], states[place]
-        sweep.visit(record, state, history, values)
+        event = history.pop() if record.event is not None else None
+        sweep.visit(record, state, history, values, event=event)
         sweep.came_from(record, state)
-        sweep.add_to_states(record.rows, state_cotangents[place] if state_cotangents else ())
+        sweep.add_to_states(record, state_cotangents[place] if state_cotangents else ())
     sweep.visit_start(march, values)
     return sweep.end()
 
@@ -94,7 +96,10 @@ class _Sweep:
         self.task, self.inputs, self.originals = task, list(inputs), list(originals)
         self.create_graph, self.check = create_graph, check
         self.sums: list[Tensor | None] = [None] * len(self.inputs)
-        self.clock = None if task.clock is None else [torch.zeros_like(part) for part in task.clock]
+        self.clock = None if task.clock is None else [torch.zeros_like(part) for part in task.clock[:4]]
+        self.by_event = None  # the cotangent of the time at which each row's last event happened
+        if task.clock is not None and any(rule.stopping for rule in task.events):
+            self.by_event = torch.zeros_like(task.t0)
 
     def begin(self, like: Tensor, march: March) -> None:
         self.cotangent = torch.zeros_like(like)
@@ -103,8 +108,12 @@ class _Sweep:
         self.expected, self.live = march.final, march.live
         self.worst = torch.zeros((), dtype=torch.float64, device=like.device)
 
-    def add_to_states(self, rows: Tensor | None, parts: Sequence[Tensor | None]) -> None:
-        """Add the cotangents of a stored state and its history, where they have one."""
+    def add_to_states(self, record: StepRecord, parts: Sequence[Tensor | None]) -> None:
+        """Add the cotangents of a stored state, its history and its last event, where they have one."""
+        rows = record.rows
+        if record.event is not None and parts:
+            self._add_by_event(rows, parts[-1])
+            parts = parts[:-1]
         for place, part in enumerate(parts):
             if part is None:
                 continue
@@ -116,7 +125,13 @@ class _Sweep:
                 self._put_memory(place - 1, rows, part if old is None else old + part, like=part)
 
     def visit(
-        self, record: StepRecord, state: Tensor, history: Sequence[Tensor], values: Sequence[Tensor | None]
+        self,
+        record: StepRecord,
+        state: Tensor,
+        history: Sequence[Tensor],
+        values: Sequence[Tensor | None],
+        *,
+        event: Tensor | None,
     ) -> None:
         """Pass one step backwards."""
         task = self.task
@@ -130,18 +145,16 @@ class _Sweep:
         with torch.enable_grad():
             y0, inputs = self._sources(state)
             past = [self._own(part) if _moves(part) else part for part in history]
-            times = self._times(record)
+            times = self._times(record, event)
             copies = {id(old): new for old, new in zip(self.originals, inputs, strict=True) if old is not new}
             with Swapped(copies) if copies else nullcontext():
-                step = self._step(record, y0, past, times, copies)
+                step, after = self._taken(record, y0, past, times, copies)
                 wanted = None if times is None else times.save
-                results = [
-                    step.y1,
-                    *(swapped_reading(output, copies).emit(step, slots, wanted) for output, slots, _ in kept),
-                ]
-                handed = self._handed_on(step, record.rows)
-        self._compare(record, y0, step.y1)
+                results = [after, *(self._emit(output, step, slots, wanted, copies) for output, slots, _ in kept)]
+                handed = self._handed_on(step, record.rows) if record.landed is None else []
+        self._compare(record, y0, after)
         end = self.cotangent if record.rows is None else self.cotangent[record.rows]
+        handed += self._handed_time(record, step)
         moving = [part for part in past if _moves(part)]
         sources = [y0, *moving, *inputs, *(() if times is None else times.leaves)]
         results += [value for value, _ in handed]
@@ -156,13 +169,15 @@ class _Sweep:
             create_graph=self.create_graph,
         )
         own = found[0] if found[0] is not None else torch.zeros_like(state)
+        if event is not None and times is not None:
+            self._add_by_event(record.rows, found[-1])
         self.cotangent = own if record.rows is None else self.cotangent.index_copy(0, record.rows, own)
         self.moved = True
         self._remember(record, past, found[1 : 1 + len(moving)])
         first, count = 1 + len(moving), len(self.inputs)
         self._accumulate(self.sums, found[first : first + count])
         if self.clock is not None:
-            self._accumulate(self.clock, found[first + count :])
+            self._accumulate(self.clock, found[first + count : first + count + 4])
 
     def _handed_on(self, step: Any, rows: Tensor | None) -> list[tuple[Tensor, Tensor]]:
         """Return the parts of the history that the step hands on and that have a cotangent, with it."""
@@ -171,6 +186,26 @@ class _Sweep:
             return []
         handed = [(step.carry[place], part) for place, part in wanted if part is not None]
         return [(value, part) for value, part in handed if value.requires_grad]
+
+    def _handed_time(self, record: StepRecord, step: Any) -> list[tuple[Tensor, Tensor]]:
+        """Return the time of the event on which the step lands, with its cotangent, which is thereby passed on."""
+        if record.landed is None or self.by_event is None or record.rows is None:
+            return []
+        part = self.by_event[record.rows]
+        self.by_event = self.by_event.index_fill(0, record.rows, 0.0)
+        return [(step.t1, part)]
+
+    def _add_by_event(self, rows: Tensor | None, part: Tensor | None) -> None:
+        if part is not None and self.by_event is not None:
+            self.moved = True
+            self.by_event = self.by_event + part if rows is None else self.by_event.index_add(0, rows, part)
+
+    @staticmethod
+    def _emit(output: Any, step: Any, slots: Any, times: Tensor | None, copies: Mapping[int, Tensor]) -> Tensor:
+        """Return what an output kept of the step, as a function of the copies."""
+        keeper = output.with_copies(copies) if hasattr(output, "with_copies") else swapped_reading(output, copies)
+        value: Tensor = keeper.emit(step, slots, times)
+        return value
 
     def _remember(self, record: StepRecord, past: Sequence[Tensor], found: Sequence[Tensor | None]) -> None:
         """Go back to the cotangents of the history that the step began with; none where it derived its own."""
@@ -225,7 +260,7 @@ class _Sweep:
             clock = None if self.task.clock is None else self._copied(self.task.clock)
             with Swapped(copies) if copies else nullcontext():
                 value = swapped_reading(output, copies).emit_start(y0, slots, None if clock is None else clock.times)
-        sources = [y0, *inputs, *(clock or ())]
+        sources = [y0, *inputs, *(() if clock is None else clock[:4])]
         self.check([value], sources)
         if not value.requires_grad:
             return
@@ -276,33 +311,38 @@ class _Sweep:
     def _own(self, tensor: Tensor) -> Tensor:
         return tensor.view_as(tensor) if self.create_graph else tensor.detach().requires_grad_()
 
-    def _step(
+    def _taken(
         self,
         record: StepRecord,
         y0: Tensor,
         past: Sequence[Tensor],
         times: _Times | None,
         copies: Mapping[int, Tensor],
-    ) -> Any:
-        task = self.task
+    ) -> tuple[Any, Tensor]:
+        """Return the step, computed again, and the state that the next one begins with."""
+        task, landed = self.task, record.landed
         term = record.term.with_copies(copies) if copies else record.term
         term = term.fresh() if record.rows is None else term.rows(record.rows)
-        if times is not None:
-            t0, t1, dt = times.step
-            sums: Any = TensorSums(y0, term.time_dtype)
-        else:
-            t0, t1, dt = record.t0, record.t1, record.dt
+        t0, t1, dt = (record.t0, record.t1, record.dt) if times is None else times.step
+        demand = task.demand(derivatives=2 if self.create_graph else 1, limit=record.limit, origin=record.origin)
+
+        def take(shift: Tensor | None = None) -> Any:
             tensors = isinstance(dt, Tensor)
-            sums = TensorSums(y0, term.time_dtype) if tensors else ChainSums(term.time_dtype, y0.device)
-        carry: Any = tuple(past) if past else None
-        if past and record.fresh is not None:
-            carry = self._partly_fresh(
-                record.fresh, past, task.solver.start(term, sums.times(t0, t1, dt, (0.0,))[0], y0)
-            )
-        derivatives = 2 if self.create_graph else 1
-        begun = {"begin": record.ties.begin, "rows": record.rows}
-        demand = task.demand(derivatives=derivatives, limit=record.limit, **begun)
-        return task.solver.step(term, t0, t1, y0, carry, dt=dt, sums=sums, demand=demand)
+            sums: Any = TensorSums(y0, term.time_dtype) if tensors else ChainSums(term.time_dtype, y0.device)
+            carry: Any = tuple(past) if past else None
+            if past and record.fresh is not None:
+                begin = sums.times(t0, t1, dt, (0.0,))[0]
+                carry = self._partly_fresh(record.fresh, past, task.solver.start(term, begin, y0))
+            end, size = (t1, dt) if shift is None else (t1 + shift, dt + shift)
+            return task.solver.step(term, t0, end, y0, carry, dt=size, sums=sums, demand=demand)
+
+        if landed is None or record.rows is None:
+            step = take()
+            return step, step.y1
+        rules = task.events
+        if copies:
+            rules = tuple(rule.each(lambda part: part.with_copies(copies)) for rule in rules)
+        return moved_landing(landed, rules, record.rows, take, y0=y0)
 
     @staticmethod
     def _partly_fresh(fresh: Tensor, past: Sequence[Tensor], anew: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -310,23 +350,33 @@ class _Sweep:
         rows = [fresh.view(-1, *(1,) * (part.dim() - 1)) for part in past]
         return tuple(torch.where(*parts) for parts in zip(rows, anew, past, strict=False))
 
-    def _times(self, record: StepRecord) -> _Times | None:
-        """Return the step's times as functions of fresh copies of the clock's, or None without a clock."""
+    def _times(self, record: StepRecord, event: Tensor | None) -> _Times | None:
+        """Return the step's times as functions of fresh copies of the clock's, or None without a clock.
+
+        Arguments:
+            record: the step.
+            event: zeros that move with the last event of each of its rows, or None.
+        """
         task = self.task
         if task.clock is None:
             return None
-        leaves = self._copied(task.clock)
-        step = leaves.step(record.ties, record.t0, record.t1, record.dt, rows=record.rows)
-        return _Times(step, leaves.times, tuple(leaves))
+        clock = self._copied(task.clock)
+        leaves = list(clock[:4])
+        if event is not None:
+            leaves.append(self._copy(event))
+            whole = torch.zeros_like(task.t0)
+            last = leaves[-1] if record.rows is None else whole.index_copy(0, record.rows, leaves[-1])
+            clock = clock._replace(event=last)
+        step = clock.step(record.ties, record.t0, record.t1, record.dt, rows=record.rows)
+        return _Times(step, clock.times, tuple(leaves))
 
     def _copied(self, clock: Clock) -> Clock:
         """Return a clock of fresh tensors to differentiate by."""
+        return Clock(*(self._copy(part) for part in clock[:4]))
 
-        def copy(part: Tensor) -> Tensor:
-            kept = self.create_graph and part.requires_grad
-            return part.view_as(part) if kept else part.detach().requires_grad_()
-
-        return Clock(*(copy(part) for part in clock))
+    def _copy(self, part: Tensor) -> Tensor:
+        kept = self.create_graph and part.requires_grad
+        return part.view_as(part) if kept else part.detach().requires_grad_()
 
     def _accumulate(self, sums: list[Any], parts: Sequence[Tensor | None]) -> None:
         for place, part in enumerate(parts):

@@ -113,7 +113,8 @@ class SharedMarch:
         t0, t1 = self._field_times(end, lands)
         ties = Ties(self.knot, self.knot + 1 if lands else -1)
         begin, finish, span = self._as_tensors(t0, t1, dt, ties)
-        demand = task.demand(derivatives=self.derivatives, limit=target, begin=self.knot)
+        origin = (task.t0, *task.stops)[self.knot]
+        demand = task.demand(derivatives=self.derivatives, limit=target, origin=origin)
         carry = self.carry
         step = task.solver.step(self.term, begin, finish, self.y, carry, dt=span, sums=self.sums, demand=demand)
         self.steps += 1
@@ -134,7 +135,9 @@ class SharedMarch:
         )
         if task.keep:
             history = None if carry is None or self.fresh else carry[: task.solver.history]
-            self.record.append(StepRecord(self.term, t0, t1, dt, self.y, slots, ties, history, target, self.live))
+            self.record.append(
+                StepRecord(self.term, t0, t1, dt, self.y, slots, ties, history, target, origin, self.live)
+            )
         self.accepted += 1
         self.failures = 0
         self.t, self.y, self.carry, self.fresh = end, step.y1, step.carry, False
