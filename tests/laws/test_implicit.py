@@ -143,3 +143,13 @@ def test_second_derivatives_pass_through_the_equations(solver: str) -> None:
     rate = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(solved, (y0, rate))
     assert torch.autograd.gradgradcheck(solved, (y0, rate))
+
+
+@pytest.mark.parametrize("steps", MODES)
+@pytest.mark.parametrize("solver", [*IMPLICIT, "auto"])
+def test_no_gradient_is_attached_where_nothing_asks_for_one(solver: str, steps: str) -> None:
+    """What a linearisation makes for itself requires a gradient, but is nobody's."""
+    y0 = torch.tensor([[1.0, 0.0], [2.0, 0.5]], dtype=torch.float64)
+    found = legato.solve(spring, y0, (0.0, 0.01), solver=solver, steps=steps, rtol=1e-3)
+    assert found.stats.gradient == "none"
+    assert not found.ys.requires_grad

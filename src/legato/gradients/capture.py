@@ -17,6 +17,7 @@ from torch.autograd.graph import get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 from ..core.errors import GradientError
+from ..core.watching import is_unwatched
 
 __all__ = ["Captured", "RefuseUnknown", "Seen", "leaf_parameters"]
 
@@ -36,6 +37,8 @@ class Captured(TorchFunctionMode):
 
     def __torch_function__(self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Note the tensors among the arguments, and call the function."""
+        if is_unwatched():
+            return function(*args, **(kwargs or {}))
         self._look(args)
         if kwargs:
             self._look(kwargs.values())

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..core.watching import unwatched
+
 __all__ = ["Frame", "Linearised", "linearise"]
 
 _ONE_BY_ONE = 8
@@ -87,7 +89,7 @@ def linearise(term: Any, t: Tensor, y: Tensor, frame: Frame, *, keep: bool, grap
         graph: whether the derivatives are to be differentiated too.
         time: whether the derivative by time is wanted.
     """
-    with torch.enable_grad():
+    with torch.enable_grad(), unwatched():
         state = y if keep and y.requires_grad else y.detach().requires_grad_()
         when = t if not time or (keep and t.requires_grad) else t.detach().requires_grad_()
         value = term.field(when, state)
